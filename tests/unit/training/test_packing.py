@@ -31,7 +31,8 @@ def test_every_sentence_is_packed_once_and_no_row_overflows(lengths):
     for tier, packed in rows.items():
         for row in packed:
             assert sum(lengths[index] for index in row) <= tier
-            assert all(lengths[index] > tier // 2 or tier == TIERS[0] for index in row)
+            narrower = max((other for other in TIERS if other < tier), default=0)
+            assert all(narrower < lengths[index] <= tier for index in row)
 
 
 def test_a_sentence_that_fits_nowhere_is_an_error():
