@@ -8,6 +8,9 @@ molecules, antibodies, materials, forms, reactions.
 ``python -m tests.bench.figures_nano report FAMILY.json… --shipped FILE.json`` writes the tables of the model card,
 ``docs/measurements/scaling.md``, its plot and the JSON files beside them.
 
+``python -m tests.bench.figures_nano sweep [TASKS…] --model DIRECTORY --corpus corpus -o sweep.jsonl`` measures samples at
+other temperatures, cuts and penalties; what is in the file is not measured again.
+
 ``python -m tests.bench.figures_nano targets FILE.json`` prints what the second edition is asked for, and what it does.
 """
 
@@ -31,6 +34,7 @@ from tests.bench.figures.pockets import pockets
 from tests.bench.figures.reactions import reactions
 from tests.bench.figures.report import write_card, write_json, write_scaling
 from tests.bench.figures.samples import antibodies, forms, materials, molecules
+from tests.bench.figures.sampling import TASKS, rows_of, sweep
 from tests.bench.figures.sites import sites
 from tests.bench.figures.targets import target_rows
 
@@ -84,6 +88,22 @@ def run_report(args: argparse.Namespace) -> None:
     write_scaling(args.docs, family)
 
 
+def run_sweep(args: argparse.Namespace) -> None:
+    """Measure samples of each task at many values, and print the tables."""
+    rdBase.DisableLog("rdApp.*")
+    bench = Bench(args.model, HeldOut(args.corpus), args.data, args.scale, args.device)
+    text = args.output.read_text(encoding="utf-8") if args.output.exists() else ""
+    known = [json.loads(line) for line in text.splitlines()]
+    with args.output.open("a", encoding="utf-8") as stream:
+        for task in args.tasks or TASKS:
+            done = [row["sampling"] for row in known if row["task"] == task]
+            for row in sweep(bench, task, done):
+                known.append(row)
+                stream.write(json.dumps(row) + "\n")
+                stream.flush()
+    print(*rows_of(known), sep="\n")
+
+
 def run_targets(args: argparse.Namespace) -> None:
     """Print the targets."""
     print(*target_rows(json.loads(args.figures.read_text(encoding="utf-8"))), sep="\n")
@@ -116,6 +136,15 @@ def main() -> None:
     )
     command.add_argument("--again", action="store_true", help="measure parts that are there already")
     command.add_argument("-o", "--output", type=Path, default=ROOT / "figures", help="directory of the JSON files")
+    command = commands.add_parser("sweep", help="measure samples at other temperatures, cuts and penalties")
+    command.set_defaults(run=run_sweep)
+    command.add_argument("tasks", nargs="*", help=f"of {', '.join(TASKS)}; all if none is named")
+    command.add_argument("--model", type=Path, default=ROOT / "tokenizers" / SHIPPED)
+    command.add_argument("--corpus", type=Path, default=ROOT / "corpus")
+    command.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    command.add_argument("--scale", type=float, default=1.0)
+    command.add_argument("--device", default="auto")
+    command.add_argument("-o", "--output", type=Path, default=Path("sweep.jsonl"))
     command = commands.add_parser("report", help="write card, page and plot")
     command.set_defaults(run=run_report)
     command.add_argument("figures", type=Path, nargs="+", help="JSON files of measure, of a family of sizes")

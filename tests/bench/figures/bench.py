@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -24,6 +24,7 @@ from tests.bench.ngram import NgramModel
 
 SEED: Final = 20
 BATCH_SIZE: Final = 64
+AS_IT_IS: Final = Sampling()
 _EVERY_S: Final = 30.0
 _DECODED: Final = 50_000
 
@@ -150,9 +151,14 @@ class Bench:
         return self.backend.tokenizer.tag_ids[tag]
 
     def sample(
-        self, prompts: str | Sequence[str], count: int, max_new_tokens: int, end: str | None = None
+        self,
+        prompts: str | Sequence[str],
+        count: int,
+        max_new_tokens: int,
+        end: str | None = None,
+        values: Sampling = AS_IT_IS,
     ) -> list[Sample]:
-        """Return samples of the model as it is: temperature 1, no constraint.
+        """Return samples of the model without a constraint.
 
         Parameters
         ----------
@@ -161,10 +167,12 @@ class Bench:
             Samples of each prompt.
         end : str, optional
             A tag that ends a sample, as the end token always does.
+        values : Sampling
+            Temperature, cuts and penalty; by default the model's own probabilities.
         """
         opened = [prompts] if isinstance(prompts, str) else list(prompts)
         last, total = self.id_of(end) if end else None, count * len(opened)
-        sampling = Sampling(max_new_tokens=max_new_tokens)
+        sampling = replace(values, max_new_tokens=max_new_tokens)
         engine = Engine(self.backend, sampling, batch_size=min(BATCH_SIZE, total), seed=SEED)
         requests = (
             Request(f"{prompt}#{number}", ids, end=last)

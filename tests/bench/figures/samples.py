@@ -133,7 +133,11 @@ def measure_all(smiles: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
 
 def antibodies(bench: Bench) -> dict[str, Any]:
     """Share of samples whose every chain ANARCII numbers as a whole variable domain without an error."""
-    made = bench.sample(Kind.ANTIBODY.start, bench.size(300), 400)
+    return antibody_figures(bench, bench.sample(Kind.ANTIBODY.start, bench.size(300), 400))
+
+
+def antibody_figures(bench: Bench, made: Sequence[Sample]) -> dict[str, Any]:
+    """Return the figures of samples of antibodies."""
     chains: list[tuple[str, ...]] = []
     for sample in made:
         try:
@@ -180,7 +184,11 @@ def numbered_chains(chains: Sequence[str]) -> frozenset[str]:
 
 def materials(bench: Bench) -> dict[str, Any]:
     """Sequence-level validity, novelty and uniqueness (VNU) in MOFFlow-2's sense, without a structure."""
-    made = bench.sample(Kind.MATERIAL.start, bench.size(1000), 500)
+    return framework_figures(bench, bench.sample(Kind.MATERIAL.start, bench.size(1000), 500))
+
+
+def framework_figures(bench: Bench, made: Sequence[Sample]) -> dict[str, Any]:
+    """Return the figures of samples of frameworks."""
     trained = map(material_of, bench.held_out.sentences("material", "train"))
     library = FrameworkLibrary.of(item for item in trained if item)
     frameworks = [Framework(item, library) if (item := material_of(sample.text)) else None for sample in made]
