@@ -38,6 +38,11 @@ class ReadingEngine:
             yield Completion(request, (), tuple(logps), Finish.STOP, index)
 
 
+def residue_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the token of each of the twenty residues, for a tokenizer that reads residues."""
+    return tuple(tokenizer.encode(2 * _RESIDUES)[-len(_RESIDUES) :])
+
+
 def reads_residues(tokenizer: Tokenizer) -> bool:
     """Return whether each residue of a sequence is a token of its own, so that another could stand before it."""
     return len(tokenizer.encode(2 * _RESIDUES)) - len(tokenizer.encode(_RESIDUES)) == len(_RESIDUES)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from logos_cli.backends.base import Backend, TensorBackend
 from logos_cli.engine.chemistry import SmilesConstraint
 from logos_cli.engine.constraint import Constraint, Matcher
+from logos_cli.engine.redraw import Redraw
 from logos_cli.engine.sampler import Bits, Distribution, HostSampler, Sampler, Sampling, check_numbers, sample_generator
 from logos_cli.errors import DeviceMemoryError
 
@@ -78,6 +79,8 @@ class Request:
         Choose the likeliest permitted token each time, whatever the run's sampling.
     reading : TokenReading, optional
         Read the prompt once, and sample nothing: a request for :class:`~.reading.ReadingEngine`.
+    redraw : Redraw, optional
+        Draw parts of the finished sample again.
     """
 
     id: str
@@ -89,6 +92,7 @@ class Request:
     chemistry: bool = False
     greedy: bool = False
     reading: TokenReading | None = None
+    redraw: Redraw | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from logos_cli.backends.base import Backend, Checkpoint, Completer, LoadOptions, ModelInfo, open_model
+from logos_cli.engine.gibbs import GibbsEngine
 from logos_cli.engine.likelihood import Likelihood
 from logos_cli.engine.reading import ReadingEngine
 from logos_cli.engine.sampler import Sampling
@@ -45,7 +46,7 @@ def engine_of(model: Backend | Completer, sampling: Sampling, *, batch_size: int
     """Return the engine of a loaded model."""
     if isinstance(model, Completer):
         return CompletionEngine(model, sampling, batch_size=batch_size, seed=seed)
-    return Engine(model, sampling, batch_size=batch_size, seed=seed)
+    return GibbsEngine(Engine(model, sampling, batch_size=batch_size, seed=seed))
 
 
 def start_reading(checkpoint: Checkpoint, load: LoadOptions) -> tuple[ModelInfo, Runner]:

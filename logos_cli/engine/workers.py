@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Final
 
 from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, Tokenizer, open_model
+from logos_cli.engine.gibbs import GibbsEngine
 from logos_cli.engine.sampler import Sampling
 from logos_cli.engine.scheduler import Completion, Engine, Request
 from logos_cli.errors import DeviceLostError, LogosError, UsageError
@@ -389,7 +390,7 @@ def serve(connection: Connection) -> None:
         connection.send(backend.info)
         engine = None
         if setup.sampling is not None:
-            engine = Engine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed)
+            engine = GibbsEngine(Engine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed))
         threading.Thread(target=_read, args=(connection, requests), daemon=True).start()
         while True:
             first = requests.get()
@@ -417,7 +418,7 @@ def _backend(setup: WorkerSetup) -> Backend:
     return backend
 
 
-def _run(engine: Engine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
+def _run(engine: GibbsEngine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
     """Complete requests until the parent has no further one."""
     indices: list[int] = []
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from importlib.util import find_spec
+from typing import Self
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MissingError, UsageError
@@ -31,12 +33,23 @@ _SCHEME = TaskOption(
     default="imgt",
     choices=("imgt", "chothia", "kabat", "martin"),
 )
+_SWEEPS = TaskOption(
+    "sweeps",
+    int,
+    "Draw each residue of a designed CDR again so many times, given all others of its chain. 0: from left to right only.",
+    metavar="N",
+    shown_default="2; 0 with a model on a server",
+    least=0,
+)
 _LIGHT = TaskOption(
     "light",
     str,
     "The light chain for every given heavy chain: a FASTA file with one sequence, or residues.",
     metavar="FILE|TEXT",
 )
+
+N_SWEEPS = 2
+"""Sweeps by default."""
 
 
 class AntibodyTask(Task):
@@ -46,8 +59,10 @@ class AntibodyTask(Task):
     help = "An antibody chain, or the light chain for a heavy one."
     details = (
         "The model continues a sequence; after a whole heavy chain and an opening tag it writes the light chain. "
-        "With --cdr it designs CDRs: ANARCII locates them, the framework stays, and each distinct design is ranked by "
-        "the log-likelihood of everything after the first designed residue, so that the right context counts. "
+        "With --cdr it designs CDRs: ANARCII locates them, and the framework stays. The model writes a loop from left to "
+        "right, without knowing what follows; then each of its residues is drawn again, given the whole chain (Gibbs "
+        "sampling, --sweeps). Each distinct design is ranked by the log-likelihood of everything after the first designed "
+        "residue. "
         "Designs, and whole domains of a --template, are numbered again: a loop that repeats the residues beside it, or "
         "that is numbered otherwise than designed, is invalid."
     )
@@ -58,7 +73,7 @@ class AntibodyTask(Task):
         "logos generate antibody --cdr H1,H2,H3 heavy.fasta --light light.fasta --scheme chothia -n 50",
         'logos generate antibody --template "EVQLVESGGGLVQPGGSLRLSCAAS{X:8}MSWVRQAPGKGLEWVS" -n 20',
     )
-    options = (_CDR, _LENGTH, _SCHEME, _LIGHT, TOP_SAMPLES, SAMPLES)
+    options = (_CDR, _LENGTH, _SWEEPS, _SCHEME, _LIGHT, TOP_SAMPLES, SAMPLES)
     collects = "antibodies"
     restrictions = ("template", "edit")
     read_options = ("chains", "column")
@@ -85,7 +100,7 @@ class AntibodyTask(Task):
     def check(self) -> None:
         """Parse the CDRs and lengths, and read the light chain."""
         if self.chosen["cdr"] is None:
-            for name in ("length", "light"):
+            for name in ("length", "light", "sweeps"):
                 if self.chosen[name] is not None:
                     raise UsageError(f"--{name} needs --cdr", hint="name the CDRs to design with --cdr")
             return
@@ -97,6 +112,19 @@ class AntibodyTask(Task):
             from logos_cli.objects.antibody_numbering import INSTALL
 
             raise MissingError("numbering antibodies needs ANARCII", hint=INSTALL)
+
+    def for_model(self, name: str, /, *, by_residue: bool) -> Self:
+        """Return the task with the number of sweeps that this model makes."""
+        if self.chosen["cdr"] is None or self.chosen["sweeps"] == 0:
+            return self
+        if self.chosen["sweeps"] is not None and not by_residue:
+            raise UsageError(
+                f"{name} cannot draw residues again: it is on a server, or has tokens of several residues",
+                hint="leave --sweeps out",
+            )
+        task = copy(self)
+        task.chosen = {**self.chosen, "sweeps": (self.chosen["sweeps"] or N_SWEEPS) if by_residue else 0}
+        return task
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks designs, edits or chains of a template; with ``top``, one that ranks all."""
@@ -126,7 +154,8 @@ class AntibodyTask(Task):
             raise self.refuse(item)
         if self._names:
             chains = (*item.chains, *self._light)
-            return DesignPrompt.of(plan_design(chains, self._names, self.chosen["scheme"], self._lengths))
+            design = plan_design(chains, self._names, self.chosen["scheme"], self._lengths)
+            return DesignPrompt.of(design, self.chosen["sweeps"] or 0)
         *whole, last = item.chains
         before = "".join(f"{Kind.ANTIBODY.start}{chain}{Kind.ANTIBODY.end}" for chain in whole)
         return self.from_beginning(before + Kind.ANTIBODY.start + last)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
+    from logos_cli.engine.redraw import Redraw
     from logos_cli.formats.base import Entry
 
 __all__ = ["SAMPLES", "Collector", "PromptInfo", "PromptSentence", "Task", "TaskOption"]
@@ -46,6 +47,8 @@ class PromptSentence:
     draw_grammar : callable, optional
         Returns the grammar of one sample, drawn with the generator it is given; it permits nothing that ``grammar``
         does not.
+    redraw : Redraw, optional
+        What is drawn again of a finished sample, given what follows it.
     """
 
     text: str
@@ -55,6 +58,7 @@ class PromptSentence:
     n_ends: int = 1
     wild_type: str | None = None
     draw_grammar: Callable[[Generator], str] | None = None
+    redraw: Redraw | None = None
 
     def check_answer(self, _sentence: Sentence, /) -> None:
         """Refuse a completion that is valid by itself and no answer to this prompt; by default none.
@@ -304,6 +308,21 @@ class Task(ABC):
         ------
         UsageError
             If, with its options, the task draws none.
+        """
+        return self
+
+    def for_model(self, _name: str, /, *, by_residue: bool) -> Self:  # noqa: ARG002 - by default both are alike
+        """Return the task for a model; by default itself.
+
+        Parameters
+        ----------
+        by_residue : bool
+            Whether the model reads given texts residue by residue: it is on no server, and has no tokens of several.
+
+        Raises
+        ------
+        UsageError
+            If, with its options, the task needs that.
         """
         return self
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from logos_cli.engine.redraw import Redraw
 from logos_cli.errors import InputError, UsageError
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import block_templates_grammar
@@ -95,6 +96,21 @@ class Design:
         """The grammar of the blocks from the first free loop's on."""
         texts = [self._template(number) for number in range(self.first_chain, len(self.chains))]
         return block_templates_grammar([(Kind.ANTIBODY, text) for text in texts])
+
+    @property
+    def answer_pattern(self) -> str:
+        """A regular expression of the text from the first free residue on; its groups are the loops."""
+        texts = []
+        for number in range(self.first_chain, len(self.chains)):
+            pieces = self._pieces(number)
+            start = pieces.index(self.loops[0]) if number == self.first_chain else 0
+            texts.append(
+                "".join(
+                    re.escape(piece) if isinstance(piece, str) else f"([A-Z]{{{piece.least},{piece.most}}})"
+                    for piece in pieces[start:]
+                )
+            )
+        return (Kind.ANTIBODY.end + Kind.ANTIBODY.start).join(texts) + Kind.ANTIBODY.end
 
     @property
     def grammar_start(self) -> int:
@@ -291,10 +307,17 @@ class DesignPrompt(PromptSentence):
     design: Design = field(kw_only=True)
 
     @classmethod
-    def of(cls, design: Design) -> DesignPrompt:
-        """Return the sentence up to the first free residue."""
-        n_ends = len(design.chains) - design.first_chain
-        return cls(design.beginning, design.grammar, design.grammar_start, Kind.ANTIBODY.end, n_ends, design=design)
+    def of(cls, design: Design, n_sweeps: int) -> DesignPrompt:
+        """Return the sentence up to the first free residue; the loops of a sample are drawn again ``n_sweeps`` times."""
+        return cls(
+            design.beginning,
+            design.grammar,
+            design.grammar_start,
+            Kind.ANTIBODY.end,
+            n_ends=len(design.chains) - design.first_chain,
+            redraw=Redraw(design.answer_pattern, n_sweeps) if n_sweeps else None,
+            design=design,
+        )
 
     def check_answer(self, sentence: Sentence, /) -> None:
         """Refuse a loop that repeats the residues beside it."""

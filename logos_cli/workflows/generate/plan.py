@@ -177,11 +177,23 @@ def plan_generation(
     checkpoint = open_model(options.load)
     own, sampling_of = _own_sampling(checkpoint, task_name, options)
     sampling = options.sampling(task.preset, own)
-    # a token of several residues has no place between them for a tag: samples decide
-    reads = is_single and task.reads and not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
+    # a token of several residues has no place between them for a tag, and no residue that can be drawn again
+    by_residue = not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
+    task = task.for_model(checkpoint.name, by_residue=by_residue)
+    reads = is_single and task.reads and by_residue
     n_samples = 1 if reads else n_samples
     return GenerationPlan(
-        task, options, restriction, until, n_samples, checkpoint, sampling, deadline, reads, is_single, sampling_of
+        task,
+        options,
+        restriction,
+        until,
+        n_samples,
+        checkpoint,
+        sampling,
+        deadline,
+        reads=reads,
+        is_single=is_single,
+        sampling_of=sampling_of,
     )
 
 

@@ -40,6 +40,7 @@ class RequestMaker:
             n_ends=sentence.n_ends,
             chemistry=self._plan.options.constrain == "chemistry" and not greedy,
             greedy=greedy,
+            redraw=None if greedy else sentence.redraw,
         )
 
     def _reading(self, sample: PendingSample) -> Request:

@@ -1,0 +1,157 @@
+"""Draw residues of finished samples again, each given all others of its block.
+
+A model that reads from left to right does not know, while it writes a loop, what follows. Gibbs sampling does: each
+residue is drawn with the probabilities that the model gives the whole block with each of the twenty residues in its
+place, one after the other in random order. Swept over often enough, samples have the model's own distribution of the
+loop given both sides of it (S. Geman and D. Geman 1984, 10.1109/TPAMI.1984.4767596).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logos_cli.engine.likelihood import Reader, TokenSpans
+from logos_cli.engine.reading import residue_ids
+from logos_cli.engine.sampler import check_numbers, sample_generator
+from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
+from logos_cli.errors import DeviceMemoryError
+
+_CLOSING: Final = re.compile(r"<[A-Za-z]+E>")
+"""The tag that ends a block."""
+
+
+class GibbsEngine:
+    """An engine that draws parts of its samples again, where a request wants it.
+
+    Requests with a :class:`~.redraw.Redraw` are completed a batch at a time, since reading needs the memory of the
+    sequences; all others as they come.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._spans = TokenSpans(engine.backend.tokenizer)
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield completions as they finish."""
+        first = 0
+        for wanted, group in groupby(requests, key=lambda request: request.redraw is not None):
+            if not wanted:
+                count = 0
+                for completion in self._engine.run(group):
+                    count = max(count, completion.index + 1)
+                    yield replace(completion, index=first + completion.index)
+                first += count
+                continue
+            while batch := list(islice(group, self._engine.n_slots)):
+                for completion in self._redrawn([*self._engine.run(batch)]):
+                    yield replace(completion, index=first + completion.index)
+                first += len(batch)
+
+    def _redrawn(self, completions: Sequence[Completion]) -> Iterator[Completion]:
+        """Yield completions with the wanted parts drawn again, where their text has such parts."""
+        chains = [self._chain(completion) for completion in completions]
+        moving = [chain for chain in chains if chain is not None]
+        residues = residue_ids(self._engine.backend.tokenizer)
+        while due := [chain for chain in moving if chain.order]:
+            self._draw(due, residues)
+        logps = iter(self._read([chain.sequence for chain in moving]))
+        for completion, chain in zip(completions, chains, strict=True):
+            yield completion if chain is None else chain.finished(next(logps))
+
+    def _chain(self, completion: Completion) -> _Chain | None:
+        """Return the state of a sample whose text has parts to draw again; None of any other."""
+        redraw = completion.request.redraw
+        text = self._engine.backend.tokenizer.decode(completion.tokens)
+        match = None if redraw is None else re.fullmatch(redraw.pattern, text)
+        if redraw is None or match is None or completion.finish is not Finish.STOP:
+            return None
+        spans = self._spans.of(text, completion.tokens)
+        free = [match.span(number) for number in range(1, match.re.groups + 1)]
+        places = [
+            index
+            for index, span in enumerate(spans)
+            if span.end == span.start + 1 and any(start <= span.start < end for start, end in free)
+        ]
+        closing = [index for index, span in enumerate(spans) if _CLOSING.fullmatch(text[span.start : span.end])]
+        horizon = {place: next((end for end in closing if end > place), len(spans) - 1) for place in places}
+        generator = sample_generator(self._engine.seed, f"{completion.request.id}\0redraw")
+        order = [int(place) for _ in range(redraw.n_sweeps) for place in generator.permutation(places)]
+        return _Chain(completion, list(completion.tokens), horizon, order[::-1], generator)
+
+    def _draw(self, chains: Sequence[_Chain], residues: Sequence[int]) -> None:
+        """Draw the next residue of each chain."""
+        temperature = self._engine.sampling.temperature
+        variants = [variant for chain in chains for variant in chain.variants(residues)]
+        logps = self._read(variants)
+        for number, chain in enumerate(chains):
+            place = chain.order.pop()
+            first = len(chain.completion.request.prompt) + place - 1
+            group = logps[number * len(residues) : (number + 1) * len(residues)]
+            scores = np.array([each[first:].sum() for each in group])
+            check_numbers(scores)
+            chosen = _choose(scores, temperature, chain.generator.random())
+            chain.tokens[place] = residues[chosen]
+
+    def _read(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+        """Return the log-probabilities of sequences, fewer at a time where memory is short."""
+        reader: Reader = self._engine.backend
+        try:
+            return reader.token_logps(sequences) if sequences else []
+        except DeviceMemoryError:
+            if len(sequences) == 1:
+                raise
+        half = len(sequences) // 2
+        return self._read(sequences[:half]) + self._read(sequences[half:])
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A sample that is drawn again.
+
+    Attributes
+    ----------
+    tokens : list of int
+        Its present answer.
+    horizon : dict
+        For each place that is drawn, that of the tag which ends its block: what follows says little about it.
+    order : list of int
+        The places that are yet to be drawn, the next one last.
+    """
+
+    completion: Completion
+    tokens: list[int]
+    horizon: dict[int, int]
+    order: list[int]
+    generator: np.random.Generator = field(repr=False)
+
+    def variants(self, residues: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """Yield the sequence with each residue at the next place, up to the end of the block."""
+        place = self.order[-1]
+        before = (*self.completion.request.prompt, *self.tokens[:place])
+        after = self.tokens[place + 1 : self.horizon[place] + 1]
+        return ((*before, residue, *after) for residue in residues)
+
+    @property
+    def sequence(self) -> tuple[int, ...]:
+        """The prompt and the present answer."""
+        return (*self.completion.request.prompt, *self.tokens)
+
+    def finished(self, logps: NDArray[np.float64]) -> Completion:
+        """Return the sample as it is now, with the log-probabilities of its sequence."""
+        own = logps[len(self.completion.request.prompt) - 1 :]
+        return replace(self.completion, tokens=tuple(self.tokens), logps=tuple(own.tolist()))
+
+
+def _choose(scores: NDArray[np.float64], temperature: float, draw: float) -> int:
+    """Return an index by its log-probability, up to a constant; the likeliest at temperature 0."""
+    if temperature == 0:
+        return int(scores.argmax())
+    weights = np.exp((scores - scores.max()) / temperature)
+    return min(int(np.searchsorted(np.cumsum(weights) / weights.sum(), draw, side="right")), len(scores) - 1)
