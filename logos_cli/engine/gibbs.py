@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logos_cli.engine.likelihood import Reader, TokenSpans
-from logos_cli.engine.reading import residue_ids
+from logos_cli.engine.reading import RESIDUES, residue_ids
 from logos_cli.engine.sampler import check_numbers, sample_generator
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
 from logos_cli.errors import DeviceMemoryError
@@ -67,37 +67,37 @@ class GibbsEngine:
 
     def _chain(self, completion: Completion) -> _Chain | None:
         """Return the state of a sample whose text has parts to draw again; None of any other."""
-        redraw = completion.request.redraw
-        text = self._engine.backend.tokenizer.decode(completion.tokens)
-        match = None if redraw is None else re.fullmatch(redraw.pattern, text)
+        redraw, given = completion.request.redraw, completion.request.given
+        answer = self._engine.backend.tokenizer.decode(completion.tokens)
+        match = None if redraw is None else re.fullmatch(redraw.pattern, given + answer)
         if redraw is None or match is None or completion.finish is not Finish.STOP:
             return None
-        spans = self._spans.of(text, completion.tokens)
+        spans = self._spans.of(answer, completion.tokens)
         free = [match.span(number) for number in range(1, match.re.groups + 1)]
-        places = [
-            index
-            for index, span in enumerate(spans)
-            if span.end == span.start + 1 and any(start <= span.start < end for start, end in free)
-        ]
-        closing = [index for index, span in enumerate(spans) if _CLOSING.fullmatch(text[span.start : span.end])]
-        horizon = {place: next((end for end in closing if end > place), len(spans) - 1) for place in places}
+        closing = [index for index, span in enumerate(spans) if _CLOSING.fullmatch(answer[span.start : span.end])]
+        places: dict[int, _Place] = {}
+        for index, span in enumerate(spans):
+            place = len(given) + span.start
+            if span.end == span.start + 1 and any(start <= place < end for start, end in free):
+                permitted = _permitted(match.re, match.string, place)
+                horizon = next((end for end in closing if end > index), len(spans) - 1)
+                if len(permitted) > 1:
+                    places[index] = _Place(horizon, permitted)
         generator = sample_generator(self._engine.seed, f"{completion.request.id}\0redraw")
-        order = [int(place) for _ in range(redraw.n_sweeps) for place in generator.permutation(places)]
-        return _Chain(completion, list(completion.tokens), horizon, order[::-1], generator)
+        order = [int(place) for _ in range(redraw.n_sweeps) for place in generator.permutation([*places])]
+        return _Chain(completion, list(completion.tokens), places, order[::-1], generator)
 
     def _draw(self, chains: Sequence[_Chain], residues: Sequence[int]) -> None:
         """Draw the next residue of each chain."""
-        temperature = self._engine.sampling.temperature
-        variants = [variant for chain in chains for variant in chain.variants(residues)]
-        logps = self._read(variants)
-        for number, chain in enumerate(chains):
+        logps = iter(self._read([variant for chain in chains for variant in chain.variants(residues)]))
+        for chain in chains:
             place = chain.order.pop()
             first = len(chain.completion.request.prompt) + place - 1
-            group = logps[number * len(residues) : (number + 1) * len(residues)]
-            scores = np.array([each[first:].sum() for each in group])
+            permitted = chain.places[place].permitted
+            scores = np.array([next(logps)[first:].sum() for _ in permitted])
             check_numbers(scores)
-            chosen = _choose(scores, temperature, chain.generator.random())
-            chain.tokens[place] = residues[chosen]
+            chosen = _choose(scores, self._engine.sampling.temperature, chain.generator.random())
+            chain.tokens[place] = residues[permitted[chosen]]
 
     def _read(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
         """Return the log-probabilities of sequences, fewer at a time where memory is short."""
@@ -111,6 +111,22 @@ class GibbsEngine:
         return self._read(sequences[:half]) + self._read(sequences[half:])
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place that is drawn again.
+
+    Attributes
+    ----------
+    horizon : int
+        The place of the tag that ends its block: what follows says little about it.
+    permitted : tuple of int
+        Which of the twenty residues may stand there.
+    """
+
+    horizon: int
+    permitted: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class _Chain:
     """A sample that is drawn again.
@@ -119,24 +135,25 @@ class _Chain:
     ----------
     tokens : list of int
         Its present answer.
-    horizon : dict
-        For each place that is drawn, that of the tag which ends its block: what follows says little about it.
+    places : dict
+        By the number of the token.
     order : list of int
         The places that are yet to be drawn, the next one last.
     """
 
     completion: Completion
     tokens: list[int]
-    horizon: dict[int, int]
+    places: dict[int, _Place]
     order: list[int]
     generator: np.random.Generator = field(repr=False)
 
     def variants(self, residues: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Yield the sequence with each residue at the next place, up to the end of the block."""
-        place = self.order[-1]
-        before = (*self.completion.request.prompt, *self.tokens[:place])
-        after = self.tokens[place + 1 : self.horizon[place] + 1]
-        return ((*before, residue, *after) for residue in residues)
+        """Yield the sequence with each permitted residue at the next place, up to the end of the block."""
+        number = self.order[-1]
+        place = self.places[number]
+        before = (*self.completion.request.prompt, *self.tokens[:number])
+        after = self.tokens[number + 1 : place.horizon + 1]
+        return ((*before, residues[residue], *after) for residue in place.permitted)
 
     @property
     def sequence(self) -> tuple[int, ...]:
@@ -147,6 +164,12 @@ class _Chain:
         """Return the sample as it is now, with the log-probabilities of its sequence."""
         own = logps[len(self.completion.request.prompt) - 1 :]
         return replace(self.completion, tokens=tuple(self.tokens), logps=tuple(own.tolist()))
+
+
+def _permitted(pattern: re.Pattern[str], text: str, place: int) -> tuple[int, ...]:
+    """Return which of the twenty residues a pattern permits at a place of a text, the others as they are."""
+    before, after = text[:place], text[place + 1 :]
+    return tuple(number for number, letter in enumerate(RESIDUES) if pattern.fullmatch(before + letter + after))
 
 
 def _choose(scores: NDArray[np.float64], temperature: float, draw: float) -> int:

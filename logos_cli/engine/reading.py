@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from logos_cli.engine.likelihood import Reader
 from logos_cli.engine.sampler import check_numbers
 from logos_cli.engine.scheduler import Completion, Finish, Request
 
-_RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
+"""The twenty residues, in the order of :func:`residue_ids`."""
 
 
 class ReadingEngine:
@@ -40,9 +42,9 @@ class ReadingEngine:
 
 def residue_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
     """Return the token of each of the twenty residues, for a tokenizer that reads residues."""
-    return tuple(tokenizer.encode(2 * _RESIDUES)[-len(_RESIDUES) :])
+    return tuple(tokenizer.encode(2 * RESIDUES)[-len(RESIDUES) :])
 
 
 def reads_residues(tokenizer: Tokenizer) -> bool:
     """Return whether each residue of a sequence is a token of its own, so that another could stand before it."""
-    return len(tokenizer.encode(2 * _RESIDUES)) - len(tokenizer.encode(_RESIDUES)) == len(_RESIDUES)
+    return len(tokenizer.encode(2 * RESIDUES)) - len(tokenizer.encode(RESIDUES)) == len(RESIDUES)

@@ -12,7 +12,8 @@ class Redraw:
     Attributes
     ----------
     pattern : str
-        Regular expression of the whole answer; its groups are the parts that are drawn again.
+        Regular expression of the answer with what is given before it; its groups are the parts that are drawn again. A
+        residue that it does not permit is not drawn.
     n_sweeps : int
         How often each residue is drawn again.
     """

@@ -6,7 +6,8 @@ The parser accepts every text that is sampled under one of these grammars.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from logos_cli.errors import GrammarError, Span
@@ -64,6 +65,7 @@ def expanded_site_grammar(blocks: Iterable[Block]) -> str:
 
 _STANDARD = "ACDEFGHIKLMNPQRSTVWY"
 _MOST = 10_000
+_LONGEST_INNER = 80
 _SLOT = re.compile(r"(?P<what>X|\[(?P<letters>[^\[\]{}]*)\])(?::(?P<least>[0-9]+)(?P<range>,(?P<most>[0-9]*))?)?")
 
 
@@ -100,12 +102,43 @@ def block_templates_grammar(blocks: Sequence[tuple[Kind, str]]) -> str:
 
 def free_spans(kind: Kind, text: str, payload: str) -> list[tuple[int, int]]:
     """Return the free parts of a payload that follows a template, as half-open ranges; none if it does not follow it."""
-    match = re.fullmatch(_pattern(kind, text, is_grouped=True), payload)
+    match = re.fullmatch(_pattern(kind, text, lambda _part: True), payload)
     return [] if match is None else [match.span(number + 1) for number in range(len(match.groups()))]
 
 
-def _pattern(kind: Kind, text: str, *, is_grouped: bool = False) -> str:
-    """Return the regular expression of a template; each free part may be a group."""
+def inner_parts_pattern(blocks: Sequence[tuple[Kind, str]]) -> str:
+    """Return a regular expression of several blocks, each of which follows a template; see :func:`template_grammar`.
+
+    Its groups are the free parts with something fixed on their right, of at most 80 characters.
+    """
+
+    def is_inner(part: _FreePart) -> bool:
+        return not part.is_last and part.most is not None and part.most <= _LONGEST_INNER
+
+    return "".join(f"{kind.start}{_pattern(kind, text, is_inner)}{kind.end}" for kind, text in blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class _FreePart:
+    """One ``{…}`` of a template.
+
+    Attributes
+    ----------
+    pattern : str
+        Its regular expression.
+    most : int, optional
+        Its largest length; None for any.
+    is_last : bool
+        Whether the template ends with it.
+    """
+
+    pattern: str
+    most: int | None
+    is_last: bool
+
+
+def _pattern(kind: Kind, text: str, is_group: Callable[[_FreePart], bool] = lambda _part: False) -> str:
+    """Return the regular expression of a template; free parts may be groups."""
     if not text:
         raise GrammarError("the template is empty", text=text, span=Span(0, 0))
     alphabet = SMILES if kind is Kind.MOLECULE else RESIDUES
@@ -116,8 +149,8 @@ def _pattern(kind: Kind, text: str, *, is_grouped: bool = False) -> str:
             end = text.find("}", place)
             if end < 0:
                 raise GrammarError("this brace is not closed", text=text, span=Span(place, place + 1))
-            slot = _slot(kind, text, Span(place, end + 1))
-            parts.append(f"({slot})" if is_grouped else slot)
+            part = _free_part(kind, text, Span(place, end + 1))
+            parts.append(f"({part.pattern})" if is_group(part) else part.pattern)
             place = end + 1
             continue
         if character not in alphabet:
@@ -129,8 +162,8 @@ def _pattern(kind: Kind, text: str, *, is_grouped: bool = False) -> str:
     return "".join(parts)
 
 
-def _slot(kind: Kind, text: str, span: Span) -> str:
-    """Return the regular expression of one ``{…}``."""
+def _free_part(kind: Kind, text: str, span: Span) -> _FreePart:
+    """Return one ``{…}``."""
     match = _SLOT.fullmatch(text, span.start + 1, span.end - 1)
     if match is None:
         raise GrammarError(
@@ -156,7 +189,8 @@ def _slot(kind: Kind, text: str, span: Span) -> str:
             text=text,
             span=span,
         )
-    return f"[{''.join(map(_literal, alphabet))}]{{{least},{'' if most is None else most}}}"
+    pattern = f"[{''.join(map(_literal, alphabet))}]{{{least},{'' if most is None else most}}}"
+    return _FreePart(pattern, most, span.end == len(text))
 
 
 def _literal(character: str) -> str:

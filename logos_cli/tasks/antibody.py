@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
 from importlib.util import find_spec
-from typing import Self
 
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import MissingError, UsageError
@@ -14,7 +12,7 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
-from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
+from logos_cli.tasks.base import SAMPLES, SWEEPS, Collector, PromptInfo, PromptSentence, Task, TaskOption
 from logos_cli.tasks.design.cdr import DesignPrompt, Lengths, parse_lengths, parse_names, plan_design, read_light_chain
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
@@ -33,23 +31,12 @@ _SCHEME = TaskOption(
     default="imgt",
     choices=("imgt", "chothia", "kabat", "martin"),
 )
-_SWEEPS = TaskOption(
-    "sweeps",
-    int,
-    "Draw each residue of a designed CDR again so many times, given all others of its chain. 0: from left to right only.",
-    metavar="N",
-    shown_default="2; 0 with a model on a server",
-    least=0,
-)
 _LIGHT = TaskOption(
     "light",
     str,
     "The light chain for every given heavy chain: a FASTA file with one sequence, or residues.",
     metavar="FILE|TEXT",
 )
-
-N_SWEEPS = 2
-"""Sweeps by default."""
 
 
 class AntibodyTask(Task):
@@ -73,7 +60,7 @@ class AntibodyTask(Task):
         "logos generate antibody --cdr H1,H2,H3 heavy.fasta --light light.fasta --scheme chothia -n 50",
         'logos generate antibody --template "EVQLVESGGGLVQPGGSLRLSCAAS{X:8}MSWVRQAPGKGLEWVS" -n 20',
     )
-    options = (_CDR, _LENGTH, _SWEEPS, _SCHEME, _LIGHT, TOP_SAMPLES, SAMPLES)
+    options = (_CDR, _LENGTH, SWEEPS, _SCHEME, _LIGHT, TOP_SAMPLES, SAMPLES)
     collects = "antibodies"
     restrictions = ("template", "edit")
     read_options = ("chains", "column")
@@ -100,7 +87,7 @@ class AntibodyTask(Task):
     def check(self) -> None:
         """Parse the CDRs and lengths, and read the light chain."""
         if self.chosen["cdr"] is None:
-            for name in ("length", "light", "sweeps"):
+            for name in ("length", "light"):
                 if self.chosen[name] is not None:
                     raise UsageError(f"--{name} needs --cdr", hint="name the CDRs to design with --cdr")
             return
@@ -112,19 +99,6 @@ class AntibodyTask(Task):
             from logos_cli.objects.antibody_numbering import INSTALL
 
             raise MissingError("numbering antibodies needs ANARCII", hint=INSTALL)
-
-    def for_model(self, name: str, /, *, by_residue: bool) -> Self:
-        """Return the task with the number of sweeps that this model makes."""
-        if self.chosen["cdr"] is None or self.chosen["sweeps"] == 0:
-            return self
-        if self.chosen["sweeps"] is not None and not by_residue:
-            raise UsageError(
-                f"{name} cannot draw residues again: it is on a server, or has tokens of several residues",
-                hint="leave --sweeps out",
-            )
-        task = copy(self)
-        task.chosen = {**self.chosen, "sweeps": (self.chosen["sweeps"] or N_SWEEPS) if by_residue else 0}
-        return task
 
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks designs, edits or chains of a template; with ``top``, one that ranks all."""

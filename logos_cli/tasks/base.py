@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -17,7 +18,7 @@ from logos_cli.errors import GrammarError, Span, UsageError
 from logos_cli.grammar import Form, Sentence, parse, parse_prefix
 from logos_cli.objects.base import ScienceObject, from_sentence, to_text
 from logos_cli.records import Record, Scores, Source
-from logos_cli.tasks.options import SAMPLES, TaskOption, option_values
+from logos_cli.tasks.options import N_SWEEPS, SAMPLES, SWEEPS, TaskOption, option_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from logos_cli.engine.redraw import Redraw
     from logos_cli.formats.base import Entry
 
-__all__ = ["SAMPLES", "Collector", "PromptInfo", "PromptSentence", "Task", "TaskOption"]
+__all__ = ["SAMPLES", "SWEEPS", "Collector", "PromptInfo", "PromptSentence", "Task", "TaskOption"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,20 +312,38 @@ class Task(ABC):
         """
         return self
 
-    def for_model(self, _name: str, /, *, by_residue: bool) -> Self:  # noqa: ARG002 - by default both are alike
-        """Return the task for a model; by default itself.
+    def for_model(self, name: str, /, *, by_residue: bool, has_template: bool) -> Self:
+        """Return the task with the number of sweeps that a model makes over free parts.
 
         Parameters
         ----------
+        name : str
+            The model's.
         by_residue : bool
             Whether the model reads given texts residue by residue: it is on no server, and has no tokens of several.
+        has_template : bool
+            Whether the answer follows a template.
 
         Raises
         ------
         UsageError
-            If, with its options, the task needs that.
+            If sweeps are asked for and there are no free parts, or the model makes none.
         """
-        return self
+        if "sweeps" not in self.chosen:
+            return self
+        wanted: int | None = self.chosen["sweeps"]
+        if not has_template and self.restricting_option is None:
+            if wanted is not None:
+                raise UsageError("--sweeps needs free parts of an answer", hint="give a --template, or --cdr")
+            return self
+        if wanted and not by_residue:
+            raise UsageError(
+                f"{name} cannot draw residues again: it is on a server, or has tokens of several residues",
+                hint="leave --sweeps out",
+            )
+        task = copy(self)
+        task.chosen = {**self.chosen, "sweeps": (N_SWEEPS if wanted is None else wanted) if by_residue else 0}
+        return task
 
     @property
     def changed(self) -> dict[str, object]:

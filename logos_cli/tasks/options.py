@@ -100,6 +100,19 @@ SAMPLES = TaskOption(
 )
 """Switches off the combination of samples, for tasks that have a collector."""
 
+SWEEPS = TaskOption(
+    "sweeps",
+    int,
+    "Draw each residue of a free part again so many times, given what is on both sides of it. 0: from left to right only.",
+    metavar="N",
+    shown_default="2; 0 with a model on a server",
+    least=0,
+)
+"""How often free parts with something fixed on their right are drawn again."""
+
+N_SWEEPS = 2
+"""Sweeps by default."""
+
 
 def option_values(task: str, options: Sequence[TaskOption], chosen: Mapping[str, object]) -> dict[str, Any]:
     """Return the values of all options of a task, with defaults for the others.

@@ -11,7 +11,7 @@ from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.objects.base import ScienceObject
 from logos_cli.objects.protein import Protein
-from logos_cli.tasks.base import SAMPLES, Collector, PromptInfo, PromptSentence, Task, TaskOption
+from logos_cli.tasks.base import SAMPLES, SWEEPS, Collector, PromptInfo, PromptSentence, Task, TaskOption
 from logos_cli.tasks.ranking import TOP_SAMPLES, RankingCollector
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ProteinTask(Task):
         "logos generate protein --edit wt.fasta -n 500 --model my-model --oracle my-model --acquire 24",
         "logos generate protein MKTAYIAKQR --until unique=100 -o proteins.fasta",
     )
-    options = (TOP_SAMPLES, _ORACLE, _ORACLE_INPUT, _TRUST, _ACQUIRE, _ACQUISITION, SAMPLES)
+    options = (TOP_SAMPLES, SWEEPS, _ORACLE, _ORACLE_INPUT, _TRUST, _ACQUIRE, _ACQUISITION, SAMPLES)
     collects = "proteins"
     restrictions = ("template", "edit")
     read_options = ("chains", "column")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from logos_cli.engine.redraw import Redraw
 from logos_cli.errors import InputError, UsageError
 from logos_cli.grammar import Form, Sentence
-from logos_cli.grammar.constrain import block_templates_grammar
+from logos_cli.grammar.constrain import block_templates_grammar, inner_parts_pattern
 from logos_cli.grammar.spec import Kind
 from logos_cli.io import places
 from logos_cli.objects.antibody import Antibody
@@ -98,19 +98,10 @@ class Design:
         return block_templates_grammar([(Kind.ANTIBODY, text) for text in texts])
 
     @property
-    def answer_pattern(self) -> str:
-        """A regular expression of the text from the first free residue on; its groups are the loops."""
-        texts = []
-        for number in range(self.first_chain, len(self.chains)):
-            pieces = self._pieces(number)
-            start = pieces.index(self.loops[0]) if number == self.first_chain else 0
-            texts.append(
-                "".join(
-                    re.escape(piece) if isinstance(piece, str) else f"([A-Z]{{{piece.least},{piece.most}}})"
-                    for piece in pieces[start:]
-                )
-            )
-        return (Kind.ANTIBODY.end + Kind.ANTIBODY.start).join(texts) + Kind.ANTIBODY.end
+    def pattern(self) -> str:
+        """A regular expression of what :attr:`grammar` describes; its groups are the loops."""
+        texts = [self._template(number) for number in range(self.first_chain, len(self.chains))]
+        return inner_parts_pattern([(Kind.ANTIBODY, text) for text in texts])
 
     @property
     def grammar_start(self) -> int:
@@ -307,7 +298,7 @@ class DesignPrompt(PromptSentence):
     design: Design = field(kw_only=True)
 
     @classmethod
-    def of(cls, design: Design, n_sweeps: int) -> DesignPrompt:
+    def of(cls, design: Design, n_sweeps: int = 0) -> DesignPrompt:
         """Return the sentence up to the first free residue; the loops of a sample are drawn again ``n_sweeps`` times."""
         return cls(
             design.beginning,
@@ -315,7 +306,7 @@ class DesignPrompt(PromptSentence):
             design.grammar_start,
             Kind.ANTIBODY.end,
             n_ends=len(design.chains) - design.first_chain,
-            redraw=Redraw(design.answer_pattern, n_sweeps) if n_sweeps else None,
+            redraw=Redraw(design.pattern, n_sweeps) if n_sweeps else None,
             design=design,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -69,10 +69,7 @@ class GenerationPlan:
     @property
     def skill(self) -> Skill | None:
         """What was measured of the model at this question; None if nothing was."""
-        question = self.task.question
-        if self.restriction.max_mutations is not None:
-            question = f"{question} --edit"
-        return self.checkpoint.skills.get(question)
+        return self.checkpoint.skills.get(_question(self.task, self.restriction))
 
     def describe(self) -> dict[str, object]:
         """Return the resolved values by name, without those that are None."""
@@ -128,7 +125,7 @@ class GenerationPlan:
         if prompt.sentence is None:
             return
         try:
-            prompt.sentence = self.restriction.apply(prompt.sentence)
+            prompt.sentence = self.restriction.apply(prompt.sentence, self.task.chosen.get("sweeps") or 0)
         except LogosError as error:
             if self.options.template is not None and error.text == self.options.template:
                 raise  # not a fault of the prompt
@@ -175,11 +172,11 @@ def plan_generation(
     _check_counts(task, options, until, n_samples)
     deadline = None if options.time_s is None else time.monotonic() + options.time_s
     checkpoint = open_model(options.load)
-    own, sampling_of = _own_sampling(checkpoint, task_name, options)
+    own, sampling_of = _own_sampling(checkpoint, (_question(task, restriction), task_name), options)
     sampling = options.sampling(task.preset, own)
     # a token of several residues has no place between them for a tag, and no residue that can be drawn again
     by_residue = not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
-    task = task.for_model(checkpoint.name, by_residue=by_residue)
+    task = task.for_model(checkpoint.name, by_residue=by_residue, has_template=options.template is not None)
     reads = is_single and task.reads and by_residue
     n_samples = 1 if reads else n_samples
     return GenerationPlan(
@@ -197,8 +194,15 @@ def plan_generation(
     )
 
 
-def _own_sampling(checkpoint: Checkpoint, task: str, options: GenerateOptions) -> tuple[Mapping[str, float], str]:
-    """Return a model's own sampling parameters for a task, and whose they are.
+def _question(task: Task, restriction: Restriction) -> str:
+    """Return what a model is asked, as its files call it: ``protein``, ``protein --edit``, ``antibody --cdr``."""
+    return task.question if restriction.max_mutations is None else f"{task.question} --edit"
+
+
+def _own_sampling(
+    checkpoint: Checkpoint, names: Sequence[str], options: GenerateOptions
+) -> tuple[Mapping[str, float], str]:
+    """Return a model's own sampling parameters for the first of some names that it has any for, and whose they are.
 
     A server does not report those of its model: a served model with the name of the embedded one has its parameters.
     """
@@ -209,7 +213,7 @@ def _own_sampling(checkpoint: Checkpoint, task: str, options: GenerateOptions) -
     if wanted is not None:
         name = wanted
         table = open_model(LoadOptions(model=wanted, offline=options.load.offline)).task_sampling
-    own = table.get(task)
+    own = next((table[each] for each in names if each in table), None)
     return (own, name) if own else ({}, "the task")
 
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from logos_cli import registry
+from logos_cli.engine.redraw import Redraw
 from logos_cli.errors import UsageError
-from logos_cli.grammar.constrain import mutant_grammar, parse_positions, template_grammar
+from logos_cli.grammar.constrain import inner_parts_pattern, mutant_grammar, parse_positions, template_grammar
 from logos_cli.grammar.spec import Kind
 from logos_cli.tasks.base import PromptSentence, Task
 from logos_cli.tasks.design.loops import TemplatePrompt
@@ -79,8 +80,13 @@ class Restriction:
         if self.max_mutations is not None and self.max_mutations < 1:
             raise UsageError(f"max-mutations is {self.max_mutations}; it must be 1 or more")
 
-    def apply(self, sentence: PromptSentence) -> PromptSentence:
+    def apply(self, sentence: PromptSentence, n_sweeps: int = 0) -> PromptSentence:
         """Return the sentence with the grammar of the restriction for its last block.
+
+        Parameters
+        ----------
+        n_sweeps : int
+            How often the free parts of a template of residues are drawn again.
 
         Raises
         ------
@@ -94,9 +100,13 @@ class Restriction:
         if self.template is not None:
             grammar, fixed = _template(kind, self.template), self.template.partition("{")[0]
             text = sentence.text[: place + len(kind.start)] + _longer(given, fixed)
+            redraw = Redraw(inner_parts_pattern([(kind, self.template)]), n_sweeps) if n_sweeps else None
             if kind is Kind.ANTIBODY:
-                return TemplatePrompt(text, grammar, place, kind.end, template=self.template).check()
-            return replace(sentence, text=text, grammar=grammar, grammar_start=place, end=kind.end, n_ends=1).check()
+                prompt = TemplatePrompt(text, grammar, place, kind.end, redraw=redraw, template=self.template)
+                return prompt.check()
+            return replace(
+                sentence, text=text, grammar=grammar, grammar_start=place, end=kind.end, n_ends=1, redraw=redraw
+            ).check()
         if not given:
             raise UsageError("an edit needs a wild type", hint="give a sequence or a FASTA file")
         positions = None if self.positions is None else parse_positions(self.positions, len(given))

@@ -44,6 +44,13 @@ def test_the_options_go_before_the_model_and_the_model_before_the_task(model: Pa
     assert _sampling(model, "molecule") == Sampling(1.2, 0, 0.85, repetition_penalty=1.05)
 
 
+def test_a_question_of_its_own_goes_before_its_task(model: Path) -> None:
+    _write(model, WANTED | {"protein --edit": {"temperature": 0.5}})
+    assert _sampling(model, max_mutations=2).temperature == 0.5
+    assert _sampling(model, max_mutations=2).top_k == 0
+    assert _sampling(model).temperature == 0.9
+
+
 @pytest.mark.parametrize("wanted", [{"protein": {"heat": 1.0}}, {"protein": {"top_p": 3.0}}])
 def test_what_cannot_be_set_is_named(model: Path, wanted: Any) -> None:
     _write(model, wanted)

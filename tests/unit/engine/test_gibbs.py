@@ -43,7 +43,7 @@ def _requests(
     backend: FakeBackend, n: int, template: str = "{X:2}DK", pattern: str = "([A-Z]{2})DK", n_sweeps: int = 4
 ) -> list[Request]:
     grammar = block_templates_grammar([(Kind.ANTIBODY, template)])
-    redraw = Redraw(pattern + END, n_sweeps) if n_sweeps else None
+    redraw = Redraw(START + pattern + END, n_sweeps) if n_sweeps else None
     ids = tuple(backend.tokenizer.encode(START))
     return [Request(f"x#{number}", ids, grammar=grammar, given=START, redraw=redraw) for number in range(n)]
 
@@ -141,8 +141,16 @@ def test_fewer_texts_are_read_together_where_memory_is_short() -> None:
 def test_a_sample_that_does_not_have_the_parts_stays_as_it_is() -> None:
     backend = FakeBackend()
     plain = _requests(backend, 3, n_sweeps=0)
-    other = [replace(request, redraw=Redraw("([A-Z]{9})DK" + END, 2)) for request in plain]
+    other = [replace(request, redraw=Redraw(START + "([A-Z]{9})DK" + END, 2)) for request in plain]
     assert [c.tokens for c in _made(backend, other)] == [c.tokens for c in _made(backend, plain)]
+
+
+def test_a_class_of_residues_stays_one() -> None:
+    backend = FakeBackend()
+    made = _made(backend, _requests(backend, 20, "{[ILV]:4}DK", "([ILV]{4})DK"))
+    texts = _texts(backend, made)
+    assert all(set(text[:4]) <= set("ILV") for text in texts)
+    assert len(set(texts)) > 5
 
 
 def test_the_residues_are_those_of_the_tokenizer() -> None:

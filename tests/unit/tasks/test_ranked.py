@@ -370,7 +370,7 @@ def test_loops_of_a_pair_are_designed_together(shared_data: Path, tmp_path: Path
         ("MKTAYIAKQRQISFVK", {"cdr": "H3"}, InputError, "does not number as an antibody"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H4"}, UsageError, "there is no CDR 'H4'"),
         ("MKTAYIAKQRQISFVK", {"length": "8"}, UsageError, "--length needs --cdr"),
-        ("MKTAYIAKQRQISFVK", {"sweeps": 1}, UsageError, "--sweeps needs --cdr"),
+        ("MKTAYIAKQRQISFVK", {"sweeps": 1}, UsageError, "--sweeps needs free parts"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H3", "sweeps": -1}, UsageError, "sweeps"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H3", "length": "L3:8"}, UsageError, "not designed"),
         ("MKTAYIAKQRQISFVK", {"cdr": "H3", "template": "MK{X}"}, UsageError, "a template exclude each other"),

@@ -8,6 +8,7 @@ import pytest
 
 from logos_cli import generate, registry
 from logos_cli.errors import UsageError
+from logos_cli.grammar.constrain import inner_parts_pattern
 from logos_cli.grammar.spec import Kind
 from logos_cli.records.parts import number_of
 from logos_cli.tasks.base import Task
@@ -24,36 +25,58 @@ def _task(**chosen: object) -> Task:
 
 
 def test_a_model_that_reads_residues_sweeps_twice_unless_told_otherwise() -> None:
-    assert _task(cdr="H3").for_model("m", by_residue=True).changed["sweeps"] == 2
-    assert _task(cdr="H3", sweeps=5).for_model("m", by_residue=True).changed["sweeps"] == 5
-    assert _task(cdr="H3", sweeps=0).for_model("m", by_residue=True).changed["sweeps"] == 0
-    assert "sweeps" not in _task().for_model("m", by_residue=True).changed
+    assert _task(cdr="H3").for_model("m", by_residue=True, has_template=False).changed["sweeps"] == 2
+    assert _task(cdr="H3", sweeps=5).for_model("m", by_residue=True, has_template=False).changed["sweeps"] == 5
+    assert _task(cdr="H3", sweeps=0).for_model("m", by_residue=True, has_template=False).changed["sweeps"] == 0
+    assert "sweeps" not in _task().for_model("m", by_residue=True, has_template=False).changed
 
 
 def test_a_model_that_does_not_read_residues_sweeps_never_and_says_so_where_it_is_asked_to() -> None:
-    assert _task(cdr="H3").for_model("m", by_residue=False).changed["sweeps"] == 0
+    assert _task(cdr="H3").for_model("m", by_residue=False, has_template=False).changed["sweeps"] == 0
     with pytest.raises(UsageError, match="served cannot draw residues again"):
-        _task(cdr="H3", sweeps=1).for_model("served", by_residue=False)
+        _task(cdr="H3", sweeps=1).for_model("served", by_residue=False, has_template=False)
 
 
 def test_the_task_itself_is_not_changed() -> None:
     task = _task(cdr="H3")
-    task.for_model("m", by_residue=True)
+    task.for_model("m", by_residue=True, has_template=False)
     assert task.chosen["sweeps"] is None
 
 
 def test_the_pattern_of_an_answer_finds_its_loops() -> None:
     loops = (Loop("H1", 0, 10, 18, 6, 9), Loop("H3", 0, 24, 37, 13, 13), Loop("L3", 1, 10, 17, 7, 7))
     design = Design((HEAVY, LIGHT), loops, "imgt")
-    answer = design.sentence.removeprefix(design.beginning)
-    match = re.fullmatch(design.answer_pattern, answer)
+    match = re.fullmatch(design.pattern, design.sentence)
     assert match is not None
     assert match.groups() == (HEAVY[10:18], HEAVY[24:37], LIGHT[10:17])
     only_light = Design((HEAVY, LIGHT), loops[2:], "imgt")
-    match = re.fullmatch(only_light.answer_pattern, only_light.sentence.removeprefix(only_light.beginning))
+    match = re.fullmatch(only_light.pattern, only_light.sentence[only_light.grammar_start :])
     assert match is not None
     assert match.groups() == (LIGHT[10:17],)
-    assert design.sentence.endswith(Kind.ANTIBODY.end)
+
+
+def test_only_parts_before_something_fixed_are_drawn_again() -> None:
+    pattern = inner_parts_pattern([(Kind.PROTEIN, "MK{X:2}GG{[ILV]:1,3}W{X:200}A{X}")])
+    match = re.fullmatch(pattern, "<ProteinS>MKADGGLLW" + "A" * 200 + "AKKK<ProteinE>")
+    assert match is not None
+    assert match.groups() == ("AD", "LL")
+
+
+def test_sweeps_belong_to_free_parts() -> None:
+    protein: Task = registry.load("tasks", "protein").configure(sweeps=1)
+    with pytest.raises(UsageError, match="--sweeps needs free parts"):
+        protein.for_model("m", by_residue=True, has_template=False)
+    assert protein.for_model("m", by_residue=True, has_template=True).changed["sweeps"] == 1
+
+
+def test_a_template_of_a_protein_is_drawn_again_and_kept() -> None:
+    template = "MKTAYIAKQR{X:4}SFVKSH{[ILV]:2}K"
+    made = {}
+    for sweeps in (0, 2):
+        records = list(generate("protein", template=template, sweeps=sweeps, n_samples=6, seed=1, device="cpu"))
+        assert all(re.fullmatch("<ProteinS>MKTAYIAKQR[A-Z]{4}SFVKSH[ILV]{2}K<ProteinE>", r.text or "") for r in records)
+        made[sweeps] = [r.text for r in records]
+    assert made[0] != made[2]
 
 
 def test_a_prompt_without_sweeps_has_nothing_to_draw_again() -> None:
