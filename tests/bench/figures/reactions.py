@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import lzma
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from logos_cli import registry
 from logos_cli.backends.base import LoadOptions
+from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import GrammarError, MoleculeError
 from logos_cli.evaluators.reactions.ranking import Answer, Proposal, canonical_answer, rank_of, ranked_answers, top_k
 from logos_cli.grammar import Form, parse
@@ -49,10 +51,10 @@ def reactions(bench: Bench) -> dict[str, Any]:
     return result
 
 
-def test_reactions(data: Path, count: int) -> list[Reaction]:
+def test_reactions(data: Path, count: int, split: str = "test") -> list[Reaction]:
     """Return test reactions drawn at random, written as in the corpus."""
     with lzma.open(data / "reactions" / "uspto50k.csv.xz", "rt", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
+        rows = [row for row in csv.DictReader(stream) if row["split"] == split]
     order = np.random.default_rng(SEED).permutation(len(rows))[:count]
     return [as_in_corpus(rows[index]["reactants"], rows[index]["product"]) for index in order]
 
@@ -76,11 +78,15 @@ def beam_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> Iterat
         yield [answer_of(text + decode(hypothesis.tokens), form) for hypothesis in found]
 
 
-def sampled_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> list[list[Answer | None]]:
-    """Return the answers of the task, the most frequent first."""
+def sampled_answers(
+    bench: Bench, form: Form, picked: Sequence[Reaction], values: Sampling | None = None
+) -> list[list[Answer | None]]:
+    """Return the answers of the task, the most frequent first; sampled as the task does, or with other values."""
     options = GenerateOptions(
         n_samples=N_SAMPLES, seed=SEED, max_new_tokens=250, load=LoadOptions(str(bench.directory), backend="torch")
     )
+    if values is not None:
+        options = with_values(options, values)
     made = list(
         watch(generate(form.value, picked, options, samples=True), N_SAMPLES * len(picked), f"{form.value}, samples")
     )
@@ -89,6 +95,13 @@ def sampled_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> lis
         for record in made
     ]
     return [list(ranked_answers(proposals[start : start + N_SAMPLES])) for start in range(0, len(made), N_SAMPLES)]
+
+
+def with_values(options: GenerateOptions, values: Sampling) -> GenerateOptions:
+    """Return options of a generation with other temperature, cut and penalty."""
+    return replace(
+        options, temperature=values.temperature, top_p=values.top_p, repetition_penalty=values.repetition_penalty
+    )
 
 
 def answer_of(text: str, form: Form) -> Answer | None:

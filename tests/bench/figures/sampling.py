@@ -7,31 +7,49 @@ valid and not of the training.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
+
+from logos_cli.backends.base import LoadOptions
 from logos_cli.engine.sampling import Sampling
 from logos_cli.evaluators.molecules.sets import ChemNetDistance
-from logos_cli.evaluators.statistics import first_occurrences
-from logos_cli.grammar import Form
+from logos_cli.evaluators.statistics import first_occurrences, mean
+from logos_cli.grammar import Form, parse
 from logos_cli.grammar.spec import Kind
-from tests.bench.figures.bench import Bench, canonical, say
-from tests.bench.figures.samples import antibody_figures, framework_figures, payload_or_none, training_molecules
-from tests.bench.figures.statistics import Figure, percent
+from logos_cli.records import Record, Status
+from logos_cli.workflows.generate.generation import GenerateOptions, generate
+from tests.bench.figures.bench import SEED, Bench, canonical, say
+from tests.bench.figures.reactions import sampled_answers, test_reactions, tops, with_values
+from tests.bench.figures.samples import (
+    antibody_figures,
+    framework_figures,
+    is_heavy,
+    payload_or_none,
+    training_molecules,
+)
+from tests.bench.figures.statistics import Figure, figure, percent
 
-TEMPERATURES: Final = (0.7, 0.8, 0.9, 1.0, 1.2)
-TOP_P: Final = (0.85, 0.95, 1.0)
-PENALTIES: Final = (1.0, 1.05)
+PUBLISHED: Final = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
+VALUES: Final = (
+    PUBLISHED,
+    replace(PUBLISHED, repetition_penalty=1.0),
+    Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05),
+    Sampling(temperature=0.7),
+    Sampling(temperature=0.8),
+    Sampling(temperature=0.9),
+    Sampling(temperature=0.9, top_p=0.95),
+    Sampling(temperature=1.0, top_p=0.95),
+    Sampling(),
+)
+LOOP_VALUES: Final = (PUBLISHED, *(Sampling(temperature=temperature) for temperature in (0.3, 0.5, 0.7, 1.0)))
 
 N_MOLECULES: Final = 2_000
 N_HELD_OUT: Final = 4_000
-
-
-def grid(temperatures: Sequence[float] = TEMPERATURES) -> Iterator[Sampling]:
-    """Yield the values; the penalty, which hardly any text profits from, beside the two usual cuts only."""
-    for temperature, top_p, penalty in product(temperatures, TOP_P, PENALTIES):
-        if penalty == 1.0 or top_p == 0.85:
-            yield Sampling(temperature=temperature, top_p=top_p, repetition_penalty=penalty)
+N_REACTIONS: Final = 60
+N_ANTIBODIES: Final = 40
+N_DESIGNS: Final = 16
 
 
 def molecules(bench: Bench, values: Sampling) -> dict[str, Figure]:
@@ -67,16 +85,71 @@ def frameworks(bench: Bench, values: Sampling) -> dict[str, Figure]:
     return framework_figures(bench, bench.sample(Kind.MATERIAL.start, bench.size(400), 500, values=values))
 
 
+def retrosynthesis(bench: Bench, values: Sampling) -> dict[str, Figure]:
+    """Return how often the true reactants are first, and among ten, of reactions to choose by, not to test."""
+    return _tops(bench, values, Form.RETROSYNTHESIS)
+
+
+def reactions(bench: Bench, values: Sampling) -> dict[str, Figure]:
+    """Return how often the true product is first, and among ten."""
+    return _tops(bench, values, Form.REACTION)
+
+
+def _tops(bench: Bench, values: Sampling, form: Form) -> dict[str, Figure]:
+    picked = test_reactions(bench.data, bench.size(N_REACTIONS), "valid")
+    found = tops(form, picked, sampled_answers(bench, form, picked, values))
+    return {"top-1 (%)": found["top_1_percent"], "top-10 (%)": found["top_10_percent"]}
+
+
+def loops(bench: Bench, values: Sampling) -> dict[str, Figure]:
+    """Return the share of native residues in designs of the CDR-H3 of held-out antibodies, at the native length."""
+    means, firsts, numbered = [], [], []
+    for heavy in held_out_antibodies(bench):
+        options = with_values(GenerateOptions(n_samples=N_DESIGNS, seed=SEED), values)
+        options = replace(options, load=LoadOptions(str(bench.directory), backend="torch"))
+        records = list(generate("antibody", heavy, options, cdr="H3", scheme="chothia"))
+        shares = [_recovery(heavy, record) for record in records if record.status is Status.OK]
+        numbered.append(bool(shares))
+        if shares:
+            means.append(100 * float(np.mean(shares)))
+            firsts.append(100 * shares[0])
+    return {
+        "recovery (%)": figure(mean(means)),
+        "recovery, likeliest (%)": figure(mean(firsts)),
+        "designed (%)": percent(numbered),
+    }
+
+
+def _recovery(heavy: str, record: Record) -> float:
+    """Return the share of native residues in a loop of the native length; all else is the framework, which is kept."""
+    n_loop = len(str(record.scores["cdr_h3"]["value"]))
+    chain = parse(record.text or "", Form.ANTIBODY).left[0].payload
+    n_equal = sum(a == b for a, b in zip(chain, heavy, strict=True))
+    return (n_equal - (len(heavy) - n_loop)) / n_loop
+
+
+def held_out_antibodies(bench: Bench) -> list[str]:
+    """Return heavy chains of the held-out antibodies, drawn at random."""
+    begin, end = len(Kind.ANTIBODY.start), len(Kind.ANTIBODY.end)
+    chains = [text[begin:-end] for text in bench.held_out.sentences("antibody", "valid") if text.count("<") == 2]
+    chains = [chain for chain in chains if is_heavy(chain)]
+    order = np.random.default_rng(SEED).permutation(len(chains))[: bench.size(N_ANTIBODIES)]
+    return [chains[index] for index in order]
+
+
 TASKS: Final[dict[str, Callable[[Bench, Sampling], dict[str, Figure]]]] = {
     "molecule": molecules,
     "antibody": antibodies,
     "material": frameworks,
+    "retrosynthesis": retrosynthesis,
+    "reaction": reactions,
+    "antibody --cdr": loops,
 }
 
 
 def sweep(bench: Bench, task: str, done: Sequence[dict[str, float]] = ()) -> Iterator[dict[str, Any]]:
     """Yield the figures of a task for each of the values that is not done yet."""
-    for values in grid():
+    for values in LOOP_VALUES if task == "antibody --cdr" else VALUES:
         named = {
             "temperature": values.temperature,
             "top_p": values.top_p,
