@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -134,8 +135,8 @@ def _is_list(path: str) -> bool:
 
 def _entries(content: bytes) -> Iterator[str]:
     """Yield the first words of a list's lines, past comments and the header lines of P2Rank."""
-    for line in content.decode("utf-8", "replace").splitlines():
-        text = line.strip()
+    for line in content.removeprefix(codecs.BOM_UTF8).splitlines():  # of bytes: a name may hold Unicode's line ends
+        text = os.fsdecode(line.strip())
         if text and not text.startswith(("#", "HEADER:", "PARAM.")):
             yield text
 

@@ -76,6 +76,18 @@ def test_a_text_file_that_is_no_list_stays_a_file(folder: Path) -> None:
     assert expand_paths([str(text)]) == [str(text)]
 
 
+@pytest.mark.parametrize(
+    "name", [b"one\xe2\x80\xa8two.smi", b"one\xc2\x85.smi", b"caf\xe9.smi", "\u0e01\u0e32 x.smi".encode()]
+)
+def test_names_with_line_separators_of_unicode_or_that_are_not_utf8(tmp_path: Path, name: bytes) -> None:
+    file = os.fsencode(tmp_path) + b"/" + name
+    Path(os.fsdecode(file)).write_bytes(b"CCO\n")
+    listing = tmp_path / "names.txt"
+    for text in (name + b"\n", b"\xef\xbb\xbf# names\r\n" + name + b"\r\n"):
+        listing.write_bytes(text)
+        assert expand_paths([f"@{listing}"]) == expand_paths([str(listing)]) == [os.fsdecode(file)]
+
+
 def test_an_empty_list(folder: Path) -> None:
     listing = folder / "empty.list"
     listing.write_text("# nothing\n")
