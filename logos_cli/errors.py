@@ -75,6 +75,11 @@ class LogosError(Exception):
         """Let errors of every signature travel between processes."""
         return _restored, (type(self), self.args), self.__dict__
 
+    def about(self, name: str) -> Self:
+        """Return this error with a record's name before its message."""
+        self.message = f"{name}: {self.message}"
+        return self
+
     def at(self, source: str) -> LogosError:
         """Return self with ``source`` filled in where it is not known yet."""
         if self.source is None:

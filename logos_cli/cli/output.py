@@ -188,7 +188,10 @@ class RecordSink:
             if record.status is Status.INVALID:  # not even a sentence: no object to write, but counted
                 return
             raise
-        native.write(record, item)
+        try:
+            native.write(record, item)
+        except LogosError as error:  # it ends the command, so that it must name the record
+            raise error.about(record.id) from error.__cause__
 
     def close(self) -> None:
         """End a native file."""

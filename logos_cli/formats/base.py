@@ -274,8 +274,7 @@ class SingleWriter(Writer):
         """
         if self._written is not None:
             raise OutputError(
-                f"{record.id}: {self.what}, and {self._written} has been written",
-                hint="write a file for each record: -o DIRECTORY/",
+                f"{self.what}, and {self._written} has been written", hint="write a file for each record: -o DIRECTORY/"
             )
         text = self.text_of(record, item)
         self.stream.write(text)

@@ -167,14 +167,17 @@ class Explanation:
         """
         values = self.residues()
         item: ScienceObject = from_sentence(parse(self.record.text))
-        names, _ = residue_map(self.record, item)
-        found = {
-            name: -value
-            for number, chain in enumerate(values)
-            for place, value in enumerate(chain)
-            if (name := names.name((number, place))) is not None and not math.isnan(value)
-        }
-        return structure_with(self.record, found)
+        try:
+            names, _ = residue_map(self.record, item)
+            found = {
+                name: -value
+                for number, chain in enumerate(values)
+                for place, value in enumerate(chain)
+                if (name := names.name((number, place))) is not None and not math.isnan(value)
+            }
+            return structure_with(self.record, found)
+        except OutputError as error:
+            raise error.about(self.record.id) from error.__cause__
 
 
 def _figures(logps: NDArray[np.float64]) -> Likelihoods:

@@ -204,3 +204,13 @@ def test_a_row_that_was_more_than_its_columns_is_refused(
 def test_a_kind_of_a_table_of_the_user_refuses_nothing(logos: Logos, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("kind,sequence\ncomplex,MKTAYIAK\n")
     assert json.loads(logos("encode", "x.csv", code=0).stdout)["text"] == "<ProteinS>MKTAYIAK<ProteinE>"
+
+
+@pytest.mark.parametrize("to", ["cif", "poscar", "pml", "boltz", "p2rank"])
+def test_an_error_names_its_record_once(logos: Logos, to: str, tmp_path: Path) -> None:
+    text = "<MaterialS><MetalS>[Cu][Cu]<MetalE><MoleculeS>O=C([O-])c1ccccc1<MoleculeE><MaterialE>"
+    path = tmp_path / "frameworks.txt"
+    path.write_text(f"{text}\n", encoding="utf-8")
+    done = logos("decode", path, "--to", to, code=ExitCode.USAGE)
+    assert "frameworks.txt:1: " in done.stderr
+    assert done.stderr.count("frameworks.txt:1") == 1

@@ -69,7 +69,7 @@ def read_linker(smiles: str, seed: int = 0) -> Linker:
         return Linker(_pillar(smiles, molecule, seed), 0)
     if len(matches) < 2 or charge != -len(matches):
         raise OutputError(
-            f"the linker {smiles} has {len(matches)} carboxylates and the charge {charge}",
+            f"the linker {smiles} has {len(matches)} carboxylate{'' if len(matches) == 1 else 's'} and the charge {charge}",
             hint="linkers that bind by two or more carboxylates or by two nitrogens, and nothing else, can be placed",
         )
     blocks = [_block(each, matches) for each in _conformers(smiles, molecule, seed)]

@@ -36,7 +36,7 @@ class PoscarWriter(SingleWriter):
         if "cell" not in record.source or "formula" not in record.source:
             kind = type(item).__name__.lower()
             raise OutputError(
-                f"{record.id}: the {kind} does not come from a crystal, so that no coordinates are known",
+                f"the {kind} does not come from a crystal, so that no coordinates are known",
                 hint="a POSCAR needs a record that was encoded from a CIF, POSCAR, CSSR, XSF or pymatgen JSON",
             )
         atoms = _atoms_of(record)
@@ -71,12 +71,12 @@ def _atoms_of(record: Record) -> UnitCell:
         block = document.find_block(source["block"]) if "block" in source else document.sole_block()
         atoms = resolved_cell(block)
     except InputError as error:
-        raise OutputError(f"{record.id}: its crystal {error.message}", source=error.source, hint=error.hint) from error
+        raise OutputError(f"its crystal {error.message}", source=error.source, hint=error.hint) from error
     except (RuntimeError, ValueError, IndexError) as error:
-        raise OutputError(f"{record.id}: its crystal cannot be read again: {error}", hint="encode it again") from error
+        raise OutputError(f"its crystal cannot be read again: {error}", hint="encode it again") from error
     if formula(atoms.elements) != source["formula"]:
         raise OutputError(
-            f"{record.id}: the crystal is {formula(atoms.elements)} now, and was {source['formula']} when it was encoded",
+            f"the crystal is {formula(atoms.elements)} now, and was {source['formula']} when it was encoded",
             hint="encode it again",
         )
     return atoms
@@ -96,7 +96,7 @@ def _check_complete(record: Record, atoms: UnitCell) -> None:
     added = [note for note in notes if "hydrogens" in note and ("added" in note or "taken as water" in note)]
     if needed > atoms.elements.count("H") or added:
         raise OutputError(
-            f"{record.id}: hydrogens of the sentence or of its water are not in the file, so that they have no coordinates",
+            "hydrogens of the sentence or of its water are not in the file, so that they have no coordinates",
             hint="add them to the crystal with another program, and encode it again",
         )
 

@@ -81,7 +81,7 @@ def _parts(record: Record, item: ScienceObject) -> _Parts:
         if others := sorted(set(sequence) - _RESIDUES):
             place = sequence.index(others[0]) + 1
             raise UsageError(
-                f"{record.id}: residue {place} of chain {id} is {others[0]}, which predictors read as unknown",
+                f"residue {place} of chain {id} is {others[0]}, which predictors read as unknown",
                 hint="replace it by one of the 20 amino acids, or by X",
             )
     grouped = groupby(zip(ids, sequences, strict=True), key=lambda chain: chain[1])
@@ -186,9 +186,7 @@ class ChaiWriter(SingleWriter):
         """Return the job of one object."""
         parts = _parts(record, item)
         if parts.smiles and not _CHAI_LIGAND.fullmatch(parts.smiles):
-            raise UsageError(
-                f"{record.id}: Chai does not accept the SMILES {parts.smiles[:80]}", hint="write it --to boltz"
-            )
+            raise UsageError(f"Chai does not accept the SMILES {parts.smiles[:80]}", hint="write it --to boltz")
         lines = [f">protein|name={id}\n{sequence}\n" for ids, sequence in parts.chains for id in ids]
         if parts.smiles:
             lines.append(f">ligand|name={parts.ligand_id}\n{parts.smiles}\n")

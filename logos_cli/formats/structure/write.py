@@ -58,19 +58,18 @@ def residue_map(record: Record, item: ScienceObject) -> tuple[ResidueMap, tuple[
         chains = (item,)
     else:
         raise OutputError(
-            f"{record.id}: a {type(item).__name__.lower()} has no residues to show",
-            hint="write it --to smi, fasta, csv or json",
+            f"a {type(item).__name__.lower()} has no residues to show", hint="write it --to smi, fasta, csv or json"
         )
     maps = record.source.get("residues")
     if not isinstance(maps, list) or not maps:
         raise OutputError(
-            f"{record.id}: the record has no residue map (source.residues) to a structure",
+            "the record has no residue map (source.residues) to a structure",
             hint="encode the structure file itself; its records have a residue map",
         )
     try:
         return ResidueMap(record.source, [len(chain.sequence) for chain in chains]), chains
     except InputError as error:
-        raise OutputError(f"{record.id}: {error.message}") from error
+        raise OutputError(error.message) from error
 
 
 def source_structure(record: Record) -> Input:
@@ -85,7 +84,7 @@ def source_structure(record: Record) -> Input:
         return reopen(record.source)
     except InputError as error:
         raise OutputError(
-            f"{record.id}: its structure {error.message}" if error.source else f"{record.id}: {error.message}",
+            f"its structure {error.message}" if error.source else error.message,
             source=error.source,
             hint=error.hint if error.source is None else "restore the file, or encode again",
         ) from error
@@ -102,7 +101,7 @@ def source_path(record: Record) -> Path:
     with closing(source_structure(record)) as source:
         if source.path is None:
             raise OutputError(
-                f"{record.id}: the structure came from a pipe, and a script needs a file to open",
+                "the structure came from a pipe, and a script needs a file to open",
                 hint="write --to cif, or give the structure as a file",
             )
         return source.path.resolve()
@@ -147,7 +146,7 @@ class CifWriter(Writer):
         net = self.options.topology or record.extra.get("topology")
         if not isinstance(net, str) or not net:
             raise OutputError(
-                f"{record.id}: a sentence does not hold the net of a framework, so that it has no coordinates",
+                "a sentence does not hold the net of a framework, so that it has no coordinates",
                 hint="give --topology pcu (the RCSR code), or records with the key topology; a record that was encoded from "
                 "a crystal goes --to poscar",
             )
@@ -156,7 +155,7 @@ class CifWriter(Writer):
         try:
             return assemble(material, net, block_name(record.id), self.options.seed).cif
         except OutputError as error:
-            raise OutputError(f"{record.id}: {error.message}", hint=error.hint) from error
+            raise OutputError(error.message, hint=error.hint) from error
 
 
 def structure_with(record: Record, values: Mapping[ResidueName, float], title: str | None = None) -> str:

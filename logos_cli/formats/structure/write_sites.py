@@ -92,11 +92,11 @@ def _ranked(record: Record, item: ScienceObject) -> _Ranked:
     """
     site = record.extra.get("site")
     if not isinstance(item, Complex) or not isinstance(site, Mapping):
-        raise OutputError(f"{record.id}: this is no ranked site", hint="give records that `logos generate site` wrote")
+        raise OutputError("this is no ranked site", hint="give records that `logos generate site` wrote")
     lengths = [len(chain.sequence) for chain in item.chains]
     frequency = site.get("frequency")
     if not isinstance(frequency, list) or [len(row) for row in frequency] != lengths:
-        raise OutputError(f"{record.id}: the frequencies are of another protein than the sentence")
+        raise OutputError("the frequencies are of another protein than the sentence")
     chains = tuple(chain.sequence for chain in item.chains)
     sites = tuple(chain.site for chain in item.chains)
     return _Ranked(record, chains, sites, ResidueMap(record.source, lengths), frequency, site.get("centre_angstrom"))
@@ -217,7 +217,7 @@ class SiteCifWriter(Writer):
         site = _ranked(record, item)
         if not site.names.is_known:
             raise OutputError(
-                f"{record.id}: the site is on a sequence, which has no structure to write",
+                "the site is on a sequence, which has no structure to write",
                 hint="write -o sites.csv or .jsonl, or generate sites from a structure",
             )
         with closing(source_structure(record)) as source:
@@ -233,4 +233,8 @@ class SiteCifWriter(Writer):
         """Write one data block a structure."""
         for structure in self._structures.values():
             values = {name: _MOST_B_FACTOR * share for name, share in structure.frequency.items()}
-            self.stream.write(structure_with(structure.record, values, structure.title))
+            try:
+                text = structure_with(structure.record, values, structure.title)
+            except OutputError as error:
+                raise error.about(structure.title) from error.__cause__
+            self.stream.write(text)
