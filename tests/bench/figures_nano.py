@@ -5,8 +5,8 @@ model and writes ``figures/NAME.json`` after each part; parts that are there alr
 weights, the corpus or the scale are others or ``--again`` is given. Parts are losses, fitness, sites, pockets,
 molecules, antibodies, materials, forms, reactions.
 
-``python -m tests.bench.figures_nano report FAMILY.json… --shipped FILE.json`` writes the tables of the model card,
-``docs/measurements/scaling.md``, its plot and the JSON files beside them.
+``python -m tests.bench.figures_nano report FAMILY.json… --shipped FILE.json --before FIRST.json`` writes the tables of the model
+card, ``docs/measurements/scaling.md``, its plot and the JSON files beside them.
 
 ``python -m tests.bench.figures_nano sweep [TASKS…] --model DIRECTORY --corpus corpus -o sweep.jsonl`` measures samples at
 other temperatures, cuts and penalties; what is in the file is not measured again.
@@ -32,7 +32,7 @@ from tests.bench.figures.losses import losses
 from tests.bench.figures.metrics import Figures
 from tests.bench.figures.pockets import pockets
 from tests.bench.figures.reactions import reactions
-from tests.bench.figures.report import write_card, write_json, write_scaling
+from tests.bench.figures.report import write_card, write_editions, write_json, write_scaling
 from tests.bench.figures.samples import antibodies, forms, materials, molecules
 from tests.bench.figures.sampling import TASKS, rows_of, sweep
 from tests.bench.figures.sites import sites
@@ -83,9 +83,19 @@ def run_measure(args: argparse.Namespace) -> None:
 
 def run_report(args: argparse.Namespace) -> None:
     """Write the card and the page about sizes."""
-    family = [json.loads(path.read_text(encoding="utf-8")) for path in args.figures]
-    write_card(args.card, json.loads(args.shipped.read_text(encoding="utf-8")), family)
+    family = [figures for path in args.figures for figures in models_of(path)]
+    shipped = json.loads(args.shipped.read_text(encoding="utf-8"))
+    write_card(args.card, shipped, family)
+    if args.before is not None:
+        write_editions(args.card, json.loads(args.before.read_text(encoding="utf-8")), shipped)
     write_scaling(args.docs, family)
+
+
+def models_of(path: Path) -> list[Figures]:
+    """Return the figures of a file: of one model, or of a family as ``scaling.json`` holds it."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    models: list[Figures] = found.get("models", [found])
+    return models
 
 
 def run_sweep(args: argparse.Namespace) -> None:
@@ -150,6 +160,9 @@ def main() -> None:
     command.add_argument("figures", type=Path, nargs="+", help="JSON files of measure, of a family of sizes")
     command.add_argument(
         "--shipped", type=Path, required=True, help="JSON file of the model that the card is of; it may be one of them"
+    )
+    command.add_argument(
+        "--before", type=Path, help="JSON file of measure of the first edition, for the table of editions"
     )
     command.add_argument("--card", type=Path, default=ROOT / "tokenizers" / SHIPPED / "README.md")
     command.add_argument("--docs", type=Path, default=ROOT / "docs" / "measurements")

@@ -104,6 +104,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     _perplexity("antibodies", "antibody", "residue", plotted=True),
     Metric("antibodies", "samples numbered (%)", ("antibodies", "numbered_percent"), plotted=True),
     Metric("antibodies", "numbered, new and unique (%)", ("antibodies", "numbered_new_unique_percent")),
+    Metric("antibodies", "light chains among samples (%)", ("antibodies", "light_percent"), judged=False),
+    Metric("antibodies", "pairs among samples (%)", ("antibodies", "paired_percent"), judged=False),
     _perplexity("molecules", "molecule"),
     Metric("molecules", "valid (%)", ("molecules", "valid_percent"), plotted=True),
     Metric("molecules", "unique of valid (%)", ("molecules", "unique_of_valid_percent"), judged=False),

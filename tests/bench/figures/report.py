@@ -10,10 +10,11 @@ from textwrap import fill
 from typing import Any, Final
 
 from logos_cli.errors import MissingError
-from tests.bench.figures.metrics import Figures, Metric, Verdict, by_size, measured, verdict
+from tests.bench.figures.metrics import METRICS, Figures, Metric, Verdict, by_size, lookup, measured, verdict
 from tests.bench.figures.statistics import Figure
 
 MARKS: Final = ("<!-- figures -->", "<!-- end of figures -->")
+EDITION_MARKS: Final = ("<!-- editions -->", "<!-- end of editions -->")
 _COLUMNS: Final = 4
 
 SCALING: Final = """\
@@ -168,14 +169,41 @@ def card_text(shipped: Figures, family: Sequence[Figures]) -> str:
     return "\n\n".join(parts)
 
 
+def edition_table(before: Figures, now: Figures) -> str:
+    """Return the figures of two editions side by side, where both were measured."""
+    rows = [
+        [f"{domain}: perplexity{f' of the {part}' if part else ''}", interval(old), interval(new)]
+        for domain in now["losses"]
+        for part in ("answer", "")
+        if (old := lookup(before, ("losses", domain, *((part,) if part else ()), "perplexity")))
+        and (new := lookup(now, ("losses", domain, *((part,) if part else ()), "perplexity")))
+        and (part or not lookup(now, ("losses", domain, "answer", "perplexity")))
+    ]
+    rows += [
+        [f"{metric.task}: {metric.name}", interval(old), interval(new)]
+        for metric in METRICS
+        if metric.path[0] != "losses" and (old := metric.of(before)) and (new := metric.of(now))
+    ]
+    return rows_to_table(("figure", "first edition", "second edition"), rows)
+
+
+def write_editions(card: Path, before: Figures, now: Figures) -> None:
+    """Write the comparison of two editions between its marks of the card."""
+    _write_between(card, EDITION_MARKS, edition_table(before, now))
+
+
 def write_card(card: Path, shipped: Figures, family: Sequence[Figures]) -> None:
     """Write the tables between the marks of the card, and the shipped model's figures beside it."""
-    before, mark, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not mark or not end:
-        raise ValueError(f"{card} lacks the marks {' and '.join(MARKS)}")
-    card.write_text(f"{before}{mark}\n{card_text(shipped, family)}\n{end}{after}", encoding="utf-8")
+    _write_between(card, MARKS, card_text(shipped, family))
     write_json(card.parent / "figures.json", shipped)
+
+
+def _write_between(page: Path, marks: tuple[str, str], text: str) -> None:
+    before, mark, rest = page.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not mark or not end:
+        raise ValueError(f"{page} lacks the marks {' and '.join(marks)}")
+    page.write_text(f"{before}{mark}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def write_scaling(directory: Path, family: Sequence[Figures]) -> None:

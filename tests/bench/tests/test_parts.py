@@ -322,6 +322,30 @@ def test_every_metric_has_its_own_name_and_place():
 VALID = ("molecules", "valid_percent")
 
 
+def test_editions_stand_side_by_side_where_both_were_measured(tmp_path):
+    def figure(value: float) -> dict[str, float]:
+        return {"value": value, "low": value - 1, "high": value + 1, "n": 9}
+
+    before = {"losses": {"molecule": {"perplexity": figure(1.9)}, "search": {"answer": {"perplexity": figure(1.2)}}}}
+    now = {
+        "losses": {
+            "molecule": {"perplexity": figure(1.7)},
+            "search": {"perplexity": figure(4.0), "answer": {"perplexity": figure(1.1)}},
+            "protein": {"perplexity": figure(17.0)},
+        },
+        "molecules": {"valid_percent": figure(90.0)},
+    }
+    card = tmp_path / "README.md"
+    card.write_text(f"a\n{report.EDITION_MARKS[0]}\n{report.EDITION_MARKS[1]}\nb\n", encoding="utf-8")
+    report.write_editions(card, before, now)
+    rows = [line.split(" | ")[0] for line in card.read_text(encoding="utf-8").splitlines()]
+    assert rows[4:6] == ["| molecule: perplexity", "| search: perplexity of the answer"]
+    assert rows[6:] == [report.EDITION_MARKS[1], "b"]
+    card.write_text("without marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="lacks the marks"):
+        report.write_editions(card, before, now)
+
+
 def test_the_card_keeps_what_stands_around_the_marks(tmp_path):
     card = tmp_path / "README.md"
     card.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n", encoding="utf-8")
