@@ -23,6 +23,9 @@ from logos_cli.engine.sampler import check_numbers, sample_generator
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
 from logos_cli.errors import DeviceMemoryError
 
+_AT_A_TIME: Final = 32
+"""Most samples that are drawn again together: each is read with twenty residues at a place, and a run shows progress."""
+
 _CLOSING: Final = re.compile(r"<[A-Za-z]+E>")
 """The tag that ends a block."""
 
@@ -49,7 +52,7 @@ class GibbsEngine:
                     yield replace(completion, index=first + completion.index)
                 first += count
                 continue
-            while batch := list(islice(group, self._engine.n_slots)):
+            while batch := list(islice(group, min(self._engine.n_slots, _AT_A_TIME))):
                 for completion in self._redrawn([*self._engine.run(batch)]):
                     yield replace(completion, index=first + completion.index)
                 first += len(batch)
