@@ -3,7 +3,7 @@
 ``python -m tests.bench.figures_nano measure [PARTS…] --model DIRECTORY… --corpus corpus -o figures`` measures each
 model and writes ``figures/NAME.json`` after each part; parts that are there already are not measured again, unless the
 weights, the corpus or the scale are others or ``--again`` is given. Parts are losses, fitness, sites, pockets,
-molecules, antibodies, materials, forms, reactions.
+molecules, antibodies, materials, forms, reactions, defaults.
 
 ``python -m tests.bench.figures_nano report FAMILY.json… --shipped FILE.json --before FIRST.json`` writes the tables of the model
 card, ``docs/measurements/scaling.md``, its plot and the JSON files beside them.
@@ -34,7 +34,7 @@ from tests.bench.figures.pockets import pockets
 from tests.bench.figures.reactions import reactions
 from tests.bench.figures.report import write_card, write_editions, write_json, write_scaling
 from tests.bench.figures.samples import antibodies, forms, materials, molecules
-from tests.bench.figures.sampling import TASKS, rows_of, sweep
+from tests.bench.figures.sampling import TASKS, defaults, rows_of, sweep
 from tests.bench.figures.sites import sites
 from tests.bench.figures.targets import target_rows
 
@@ -43,7 +43,7 @@ SHIPPED: Final = "logos-nano"
 
 PARTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {
     part.__name__: part
-    for part in (losses, fitness, sites, pockets, molecules, antibodies, materials, forms, reactions)
+    for part in (losses, fitness, sites, pockets, molecules, antibodies, materials, forms, reactions, defaults)
 }
 
 

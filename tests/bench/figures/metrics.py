@@ -121,6 +121,22 @@ METRICS: Final[tuple[Metric, ...]] = (
         for name, label in (("qed", "QED"), ("sa", "SA"), ("logp", "logP"))
     ),
     Metric("molecules, chemistry constraint", "valid (%)", ("molecules", "chemistry", "valid_percent")),
+    Metric("molecules, as the task samples", "valid (%)", ("defaults", "molecule", "valid (%)")),
+    Metric(
+        "molecules, as the task samples", "FCD to held-out", ("defaults", "molecule", "FCD to held-out"), lower=True
+    ),
+    Metric("antibodies, as the task samples", "numbered (%)", ("defaults", "antibody", "numbered_percent")),
+    Metric(
+        "antibodies, as the task samples",
+        "light chains among samples (%)",
+        ("defaults", "antibody", "light_percent"),
+        judged=False,
+    ),
+    Metric(
+        "frameworks, as the task samples",
+        "valid, novel, unique (%)",
+        ("defaults", "material", "valid_novel_unique_percent"),
+    ),
     _perplexity("frameworks", "material"),
     Metric("frameworks", "valid (%)", ("materials", "valid_percent")),
     Metric("frameworks", "valid, novel, unique (%)", ("materials", "valid_novel_unique_percent"), plotted=True),

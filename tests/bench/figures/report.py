@@ -47,8 +47,8 @@ The baseline is the best one without a trained network.
 - **Samples** are drawn at temperature 1 without a constraint. *Numbered*: ANARCII numbers every chain of the sample.
   Distances are Wasserstein-1 between properties of samples and of training molecules; the baseline is the distance of two
   disjoint samples of training molecules, the value by chance.
-- **Frameworks** are valid if their metal node occurs in training and RDKit accepts all linkers; no structure is
-  predicted.
+- **Frameworks** are valid as in `logos score`: node and linkers can be, and together make a framework; no structure is
+  predicted. `bench tasks --task material` also asks for a metal node of the training.
 - **Reactions** are test reactions of USPTO-50K, class not given; an answer counts if its molecules are the true ones,
   compared as canonical SMILES. *Beam*: the likeliest answers of a beam of 10. *Samples*: the samples of `logos generate`,
   ranked by frequency, then likelihood.
@@ -64,6 +64,8 @@ def interval(figure: Figure | None) -> str:
     """Return a figure with its interval."""
     if figure is None or figure["value"] is None:
         return "–"
+    if figure["low"] is None:
+        return short(figure["value"])
     return f"{short(figure['value'])} [{short(figure['low'])}, {short(figure['high'])}]"
 
 

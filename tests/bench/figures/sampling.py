@@ -7,12 +7,14 @@ valid and not of the training.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from logos_cli.backends.base import LoadOptions
+from logos_cli import registry
+from logos_cli.backends.base import LoadOptions, open_model
 from logos_cli.engine.sampling import Sampling
 from logos_cli.evaluators.molecules.sets import ChemNetDistance
 from logos_cli.evaluators.statistics import first_occurrences, mean
@@ -50,6 +52,7 @@ N_HELD_OUT: Final = 4_000
 N_REACTIONS: Final = 60
 N_ANTIBODIES: Final = 40
 N_DESIGNS: Final = 16
+_MORE_BY_DEFAULT: Final = 5.0
 
 
 def molecules(bench: Bench, values: Sampling) -> dict[str, Figure]:
@@ -145,6 +148,19 @@ TASKS: Final[dict[str, Callable[[Bench, Sampling], dict[str, Figure]]]] = {
     "reaction": reactions,
     "antibody --cdr": loops,
 }
+
+
+def defaults(bench: Bench) -> dict[str, dict[str, Figure]]:
+    """Molecules, antibodies and frameworks as `logos generate` samples them: by the model's own values, else the task's."""
+    own = open_model(LoadOptions(str(bench.directory), offline=True)).task_sampling
+    more = copy(bench)
+    more.scale = min(1.0, _MORE_BY_DEFAULT * bench.scale)
+    found = {}
+    for name in ("molecule", "antibody", "material"):
+        preset: Sampling = registry.load("tasks", name).preset
+        values = replace(preset, **dict(own.get(name, {})))  # type: ignore[arg-type]
+        found[name] = TASKS[name](more, values)
+    return found
 
 
 def sweep(bench: Bench, task: str, done: Sequence[dict[str, float]] = ()) -> Iterator[dict[str, Any]]:

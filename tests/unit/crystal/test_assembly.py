@@ -109,7 +109,7 @@ def test_the_same_framework_is_assembled_again() -> None:
         (ZN4O, (BDC,), "../x", "is not known"),
         (CU2, (BDC,), "sql", "the net 'sql' is not known"),
         (CU2, ("O=C([O-])c1cccc(C(=O)[O-])c1",), "nbo", "not straight: its ends are 12. degrees apart"),
-        (ZN4O, ("O=C([O-])c1ccncc1",), "pcu", "has 1 carboxylates and the charge -1"),
+        (ZN4O, ("O=C([O-])c1ccncc1",), "pcu", "has 1 carboxylate and the charge -1"),
         (ZN4O, ("O=C([O-])c1ccc(C(=O)[O-])c([O-])c1",), "pcu", "has 2 carboxylates and the charge -3"),
     ],
 )

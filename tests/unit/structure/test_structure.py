@@ -469,11 +469,11 @@ def test_writers_show_the_site_and_refuse_a_changed_file(tmp_path: Path):
 
 
 def test_writers_need_a_structure_behind_the_record():
-    for record in (
-        Record("x", "molecule", "<MoleculeS>C<MoleculeE>"),
-        Record("y", "protein", "<ProteinS>MK<ProteinE>"),
+    for record, reason in (
+        (Record("x", "molecule", "<MoleculeS>C<MoleculeE>"), "a molecule has no residues to show"),
+        (Record("y", "protein", "<ProteinS>MK<ProteinE>"), "no residue map"),
     ):
-        with pytest.raises(OutputError, match=record.id):
+        with pytest.raises(OutputError, match=reason):
             written("pml", [record])
 
 
