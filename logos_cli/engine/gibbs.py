@@ -2,8 +2,9 @@
 
 A model that reads from left to right does not know, while it writes a loop, what follows. Gibbs sampling does: each
 residue is drawn with the probabilities that the model gives the whole block with each of the twenty residues in its
-place, one after the other in random order. Swept over often enough, samples have the model's own distribution of the
-loop given both sides of it (S. Geman and D. Geman 1984, 10.1109/TPAMI.1984.4767596).
+place, one after the other in random order, and with the run's temperature and cuts. Swept over often enough, samples at
+temperature 1 without a cut have the model's own distribution of the loop given both sides of it (S. Geman and D. Geman
+1984, 10.1109/TPAMI.1984.4767596).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from logos_cli.engine.likelihood import Reader, TokenSpans
 from logos_cli.engine.reading import RESIDUES, residue_ids
-from logos_cli.engine.sampler import check_numbers, sample_generator
+from logos_cli.engine.sampler import check_numbers, choose, sample_generator
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
 from logos_cli.errors import DeviceMemoryError
 
@@ -99,8 +100,14 @@ class GibbsEngine:
             permitted = chain.places[place].permitted
             scores = np.array([next(logps)[first:].sum() for _ in permitted])
             check_numbers(scores)
-            chosen = _choose(scores, self._engine.sampling.temperature, chain.generator.random())
-            chain.tokens[place] = residues[permitted[chosen]]
+            chain.tokens[place] = residues[permitted[self._choose(scores, chain.generator.random())]]
+
+    def _choose(self, scores: NDArray[np.float64], draw: float) -> int:
+        """Return an index by its log-probability, up to a constant, as tokens are chosen; nothing has been seen before."""
+        logits = (scores - scores.max()).astype(np.float32)[np.newaxis]
+        sampling = replace(self._engine.sampling, repetition_penalty=1.0)
+        chosen, _ = choose(logits, sampling, np.array([draw]), seen=np.zeros(logits.shape, np.bool_))
+        return int(chosen[0])
 
     def _read(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
         """Return the log-probabilities of sequences, fewer at a time where memory is short."""
@@ -173,11 +180,3 @@ def _permitted(pattern: re.Pattern[str], text: str, place: int) -> tuple[int, ..
     """Return which of the twenty residues a pattern permits at a place of a text, the others as they are."""
     before, after = text[:place], text[place + 1 :]
     return tuple(number for number, letter in enumerate(RESIDUES) if pattern.fullmatch(before + letter + after))
-
-
-def _choose(scores: NDArray[np.float64], temperature: float, draw: float) -> int:
-    """Return an index by its log-probability, up to a constant; the likeliest at temperature 0."""
-    if temperature == 0:
-        return int(scores.argmax())
-    weights = np.exp((scores - scores.max()) / temperature)
-    return min(int(np.searchsorted(np.cumsum(weights) / weights.sum(), draw, side="right")), len(scores) - 1)
