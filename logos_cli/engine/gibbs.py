@@ -23,12 +23,10 @@ from logos_cli.engine.reading import RESIDUES, residue_ids
 from logos_cli.engine.sampler import check_numbers, choose, sample_generator
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
 from logos_cli.errors import DeviceMemoryError
+from logos_cli.grammar.spec import Kind
 
 _AT_A_TIME: Final = 32
 """Most samples that are drawn again together: each is read with twenty residues at a place, and a run shows progress."""
-
-_CLOSING: Final = re.compile(r"<[A-Za-z]+E>")
-"""The tag that ends a block."""
 
 
 class GibbsEngine:
@@ -40,7 +38,9 @@ class GibbsEngine:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._spans = TokenSpans(engine.backend.tokenizer)
+        tokenizer = engine.backend.tokenizer
+        self._spans = TokenSpans(tokenizer)
+        self._closing = frozenset(tokenizer.tag_ids[kind.end] for kind in Kind)
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield completions as they finish."""
@@ -78,7 +78,7 @@ class GibbsEngine:
             return None
         spans = self._spans.of(answer, completion.tokens)
         free = [match.span(number) for number in range(1, match.re.groups + 1)]
-        closing = [index for index, span in enumerate(spans) if _CLOSING.fullmatch(answer[span.start : span.end])]
+        closing = [index for index, token in enumerate(completion.tokens) if token in self._closing]
         places: dict[int, _Place] = {}
         for index, span in enumerate(spans):
             place = len(given) + span.start
