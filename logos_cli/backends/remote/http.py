@@ -8,9 +8,11 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import os
 import random
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.error
@@ -19,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -38,6 +41,10 @@ _FIRST_TRIES = 3
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLAIN: Final = re.compile(r"[!-~]*")
 _USER: Final = re.compile(r"^(\w+://)?.*@", re.DOTALL)
+_UNKNOWN_AUTHORITY: Final = frozenset((18, 19, 20, 21))
+"""Results of OpenSSL's verification: a certificate that signs itself, or whose issuer is not known."""
+_CUT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""The connection has ended: it is not TLS that fails."""
 _LONG_WAIT_S: Final = 5.0
 """A wait of this length is reported."""
 
@@ -86,7 +93,14 @@ class UnavailableError(LogosError):
         It is there.
     asked_s : float, optional
         Wait that it asks for.
+    is_final : bool
+        Another try ends in the same way.
+    hint_after : str
+        What the user can do.
     """
+
+    is_final = False
+    hint_after = "check that it runs at this address; finished records are kept"
 
     def __init__(self, problem: str, *, is_busy: bool = False, asked_s: float | None = None) -> None:
         super().__init__(problem)
@@ -95,11 +109,8 @@ class UnavailableError(LogosError):
 
     def after(self, tries: int, url: str) -> LogosError:
         """Return the error after the last try."""
-        return MissingError(
-            f"the server did not answer in {tries} tries: {self.message}",
-            source=url,
-            hint="check that it runs at this address; finished records are kept",
-        )
+        problem = self.message if self.is_final else f"the server did not answer in {tries} tries: {self.message}"
+        return MissingError(problem, source=url, hint=self.hint_after)
 
 
 class AnswerError(UnavailableError):
@@ -112,6 +123,30 @@ class AnswerError(UnavailableError):
             source=url,
             hint="it must serve OpenAI's /v1/completions; finished records are kept",
         )
+
+
+class SecureChannelError(UnavailableError):
+    """No encrypted connection comes about: the certificate is not valid for us, or the server does not speak TLS."""
+
+    is_final = True
+
+    def __init__(self, error: ssl.SSLError) -> None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            problem = f"the certificate of the server cannot be trusted: {error.verify_message.rstrip('.')}"
+            self.hint_after = "a certificate for this address, still valid, by a known authority is needed"
+            if error.verify_code in _UNKNOWN_AUTHORITY:
+                self.hint_after = "SSL_CERT_FILE=FILE names the certificates of your own authority (PEM)"
+                name = os.environ.get("SSL_CERT_FILE")
+                if name and not Path(name).exists():
+                    self.hint_after = f"SSL_CERT_FILE={name} does not exist"
+        elif error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            problem, self.hint_after = (
+                "the server does not speak TLS at this port",
+                "http:// is the address without encryption",
+            )
+        else:
+            problem = f"TLS with the server fails: {error.reason or error}"
+        super().__init__(problem)
 
 
 class _Deadline:
@@ -252,6 +287,8 @@ class Server:
                 return self._attempt(self.url + path, None)
             except UnavailableError as problem:
                 error = problem
+                if error.is_final:
+                    break
             if retry + 1 < tries:
                 wait_s = self.retries.wait_s(retry, error.asked_s)
                 report_wait(self.url, error, wait_s)
@@ -289,6 +326,8 @@ class Server:
                 problem = str(reason) or type(reason).__name__
                 if deadline.has_passed:
                     problem = f"its answer was not complete after {self.retries.timeout_s:g} s"
+                elif isinstance(reason, ssl.SSLError) and not isinstance(reason, _CUT):
+                    raise SecureChannelError(reason) from error
                 raise UnavailableError(problem) from error
         if deadline.has_passed:  # an answer without a length ends where the connection does
             raise UnavailableError(f"its answer was not complete after {self.retries.timeout_s:g} s")
