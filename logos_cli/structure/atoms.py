@@ -84,7 +84,7 @@ class AtomTable:
             raise StructureError(
                 f"there is no model {number}",
                 source=self.name,
-                hint=f"the file has models 1 to {n_models}; --model-number chooses one (logos dock: --structure-model)",
+                hint=f"the file has models 1 to {n_models}; --model-number chooses one",
             )
         if n_models > 1:
             self.notes.add(f"the file has {n_models} models; this is model {number}")

@@ -63,7 +63,7 @@ class AntibodyTask(Task):
     options = (_CDR, _LENGTH, SWEEPS, _SCHEME, _LIGHT, TOP_SAMPLES, SAMPLES)
     collects = "antibodies"
     restrictions = ("template", "edit")
-    read_options = ("chains", "column")
+    read_options = ("chains", "model", "column")
     form = Form.ANTIBODY
     reads_as = Form.ANTIBODY
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)

@@ -229,7 +229,7 @@ class Task(ABC):
         The form to read a prompt file as, where its content allows several.
     read_options : tuple of str
         Fields of ``ReadOptions`` that apply to its prompt files: ``ligand``, ``cutoff_angstrom``, ``chains``,
-        ``column``.
+        ``model``, ``column``.
     prompt_spellings : tuple of str
         Further names of ``--prompt``.
     restrictions : tuple of str

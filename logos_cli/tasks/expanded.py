@@ -28,7 +28,7 @@ class ExpandedTask(Task):
         "logos generate expanded complex.pdb",
         "logos generate site protein.pdb --top 1 -q | logos generate expanded -",
     )
-    read_options = ("ligand", "cutoff_angstrom", "chains", "column")
+    read_options = ("ligand", "cutoff_angstrom", "chains", "model", "column")
     form = Form.TRANSFORMATION
     reads_as = Form.SITE
     compared = False

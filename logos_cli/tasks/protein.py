@@ -78,7 +78,7 @@ class ProteinTask(Task):
     options = (TOP_SAMPLES, SWEEPS, _ORACLE, _ORACLE_INPUT, _TRUST, _ACQUIRE, _ACQUISITION, SAMPLES)
     collects = "proteins"
     restrictions = ("template", "edit")
-    read_options = ("chains", "column")
+    read_options = ("chains", "model", "column")
     form = Form.PROTEIN
     reads_as = Form.PROTEIN
     preset = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import gemmi
 import pytest
 from rdkit import Chem
 
@@ -116,6 +118,26 @@ def test_without_a_ligand_the_given_site_says_where(logos: Any, tmp_path: Path) 
     docked = [record for record in _records(done.stdout) if record["status"] == "ok"]
     assert all(record["docking"]["box"]["origin"] == "site of the record" for record in docked)
     assert "the box is drawn around 2 residues" in done.stderr
+
+
+def test_samples_of_a_model_of_an_ensemble_are_docked_into_that_model(logos: Any, tmp_path: Path) -> None:
+    structure = gemmi.read_pdb_string(receptors.with_ligand())
+    moved = structure[0].clone()
+    moved.num = 2
+    moved.transform_pos_and_adp(gemmi.Transform(gemmi.Mat33(), gemmi.Vec3(40, 0, 0)))
+    structure.add_model(moved)
+    path = tmp_path / "ensemble.pdb"
+    path.write_text(structure.make_pdb_string())
+    _script(logos, path, "--model-number", "2")
+    command = _generate(path, "-p", str(path), "-n", "1", "--dock", "--dry-run", *FAST)
+    boxes = [
+        re.search(r"Å at (\S+), (\S+), (\S+)", logos(*command, *number, code=0).stdout)
+        for number in ((), ("--model-number", "2"))
+    ]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    first, second = ([float(value) for value in box.groups()] for box in boxes if box is not None)
+    assert second == pytest.approx([first[0] + 40, *first[1:]], abs=0.11)
 
 
 def test_another_receptor_is_taken_when_it_is_given(logos: Any, pocket: Path) -> None:

@@ -17,6 +17,7 @@ from logos_cli.cli.options.input import (
     form_option,
     inputs_argument,
     jobs_option,
+    model_number_option,
     reagents_option,
     sequence_option,
 )
@@ -56,7 +57,7 @@ class EncodeArguments:
     chain: list[str] | None = option(
         None, metavar="ID", help="Keep this protein chain; may be repeated.", panel=_STRUCTURES
     )
-    model_number: int = option(1, min=1, metavar="N", help="Model of an ensemble (NMR).", panel=_STRUCTURES)
+    model_number: int = model_number_option(_STRUCTURES)
     sequence: Literal["observed", "full"] = sequence_option(_STRUCTURES)
     numbering: Literal["auth", "label"] = option(
         "auth", help="Names that --chain and --ligand use in an mmCIF.", panel=_STRUCTURES

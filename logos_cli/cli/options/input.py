@@ -45,6 +45,11 @@ def cutoff_option(panel: str, help: str = "Distance of heavy atoms at which a re
     return option(CONTACT_ANGSTROM, min=0.1, metavar="Å", panel=panel, help=help)
 
 
+def model_number_option(panel: str) -> int:
+    """Return the option that chooses a model of an ensemble."""
+    return option(1, min=1, metavar="N", panel=panel, help="Structure: model of an ensemble (NMR).")
+
+
 def sequence_option(panel: str) -> Literal["observed", "full"]:
     """Return the option for the sequence of a structure."""
     return option("observed", panel=panel, help="Residues with coordinates, or the deposited sequence.")

@@ -45,7 +45,7 @@ class LigandTask(Task):
     prompt_spellings = ("--pocket",)
     docks = True
     restrictions = ("template",)
-    read_options = ("ligand", "cutoff_angstrom", "chains", "column")
+    read_options = ("ligand", "cutoff_angstrom", "chains", "model", "column")
     next_step = "keep them with -o ligands.jsonl; then: logos dock -r STRUCTURE ligands.jsonl"
     form = Form.COMPLEX
     reads_as = Form.COMPLEX

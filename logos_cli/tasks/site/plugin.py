@@ -53,7 +53,7 @@ class SiteTask(Task):
         "logos generate site protein.cif --pocket-engine fpocket -o sites.pml",
         "logos generate site protein.cif --top 1 -q | logos generate ligand --prompt - -n 100",
     )
-    read_options = ("chains", "column")
+    read_options = ("chains", "model", "column")
     next_step = "keep them with -o sites.jsonl; then: logos generate ligand --prompt sites.jsonl -n 100"
     form = Form.SEARCH
     # each chain once, whatever ligands the structure holds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, groupby
 from os import PathLike
 from typing import IO
@@ -144,6 +145,7 @@ class PocketDocking:
         self.tally = DockTally() if tally is None else tally
         self._reporter = Reporter(options, engines.choose(options.engine), self.tally)
         self._runs: list[Docking] = []
+        self._last: tuple[str, int] | None = None
 
     @property
     def site(self) -> Site:
@@ -167,14 +169,17 @@ class PocketDocking:
         LogosError
             If the record names no structure, or one that cannot be docked into.
         """
-        path = _structure_of(record)
-        if path is None:
+        structure = _structure_of(record)
+        if structure is None:
             raise UsageError("the prompt has no structure to dock into", hint="give --receptor FILE")
-        if self._runs and self._runs[-1].path == path:
+        if structure == self._last:
             return self._runs[-1]
-        run = Docking(path, self.options, tally=self.tally)
+        path, number = structure
+        receptor = replace(self.options.receptor, model=number)
+        run = Docking(path, replace(self.options, receptor=receptor), tally=self.tally)
         run.begin(record)
         self._runs.append(run)
+        self._last = structure
         return run
 
     def results(self, records: Iterable[Record]) -> Iterator[DockedLigand]:
@@ -199,7 +204,9 @@ class PocketDocking:
         yield from run.results(records)
 
 
-def _structure_of(record: Record) -> str | None:
-    """Return the structure file of a record's pocket."""
-    path = record.source.get("path")
-    return path if isinstance(path, str) and "residues" in record.source else None
+def _structure_of(record: Record) -> tuple[str, int] | None:
+    """Return the structure file of a record's pocket, and the number of the model in it."""
+    path, number = record.source.get("path"), record.source.get("model", 1)
+    if not isinstance(path, str) or not isinstance(number, int) or "residues" not in record.source:
+        return None
+    return path, number

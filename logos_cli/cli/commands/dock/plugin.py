@@ -10,6 +10,7 @@ from logos_cli.cli.batch import is_run_directory, open_run, options_of, selectio
 from logos_cli.cli.docking import check_output, check_report, show_plan, write_report, write_run, write_stream
 from logos_cli.cli.option_specs import argument, block, command, option
 from logos_cli.cli.options.docking import RECEPTOR_FILE, BoxArguments, SearchArguments
+from logos_cli.cli.options.input import model_number_option
 from logos_cli.cli.options.output import OUTPUT, format_option, overwrite_option
 from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.terminal import terminal
@@ -50,7 +51,7 @@ class DockArguments:
         help="Draw the box around the best pocket of the receptor, as `logos generate site` finds it.",
     )
     search: SearchArguments = block(SearchArguments)
-    structure_model: int = option(1, min=1, metavar="N", panel=_RECEPTOR, help="Model of an ensemble.")
+    model_number: int = model_number_option(_RECEPTOR)
     seed: int = option(
         1, min=0, metavar="N", panel=_SEARCH, help="Seed of conformers and search. Results do not depend on --cpu."
     )
@@ -145,7 +146,7 @@ def _options(args: DockArguments) -> DockOptions:
     return args.search.options(
         args.box.options(_predicted(args)),
         args.seed,
-        model=args.structure_model,
+        model=args.model_number,
         mode="score" if args.score_only else "minimize" if args.minimize else "dock",
         reference=args.reference,
     )
@@ -163,7 +164,7 @@ def _predicted(args: DockArguments) -> tuple[str, ...] | None:
     from logos_cli.formats.base import ReadOptions
     from logos_cli.workflows.generate.generation import generate
 
-    for record in generate("site", args.receptor, read=ReadOptions(model=args.structure_model)):
+    for record in generate("site", args.receptor, read=ReadOptions(model=args.model_number)):
         if record.status is Status.ERROR:
             raise InputError(record.reason or "the receptor cannot be read", source=args.receptor, hint=_OTHER_BOXES)
         if record.status is Status.OK and (names := site_of(record)):

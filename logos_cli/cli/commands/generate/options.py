@@ -16,7 +16,7 @@ from logos_cli.backends.options import LoadOptions
 from logos_cli.checkpoints.task_sampling import TaskSampling, from_config
 from logos_cli.cli.option_specs import OptionSpec, argument, block, option, others, specs_of
 from logos_cli.cli.options.docking import DockingArguments
-from logos_cli.cli.options.input import column_option, cutoff_option
+from logos_cli.cli.options.input import column_option, cutoff_option, model_number_option
 from logos_cli.cli.options.load import load_block
 from logos_cli.cli.options.output import OUTPUT, format_option, output_option, overwrite_option
 from logos_cli.cli.options.run import RunArguments, run_block
@@ -68,6 +68,7 @@ class GenerateArguments:
         help="Structure: the ligand of the pocket.",
     )
     cutoff: float = cutoff_option(_PROMPTS, "Structure: distance of heavy atoms at which a residue lines the pocket.")
+    model_number: int = model_number_option(_PROMPTS)
     num_samples: int | None = option(
         None, "--num-samples", "-n", min=1, panel=_SAMPLING, metavar="N", help="Samples of each prompt."
     )
@@ -170,7 +171,7 @@ class GenerateArguments:
 
 _SAMPLED = frozenset(each.name for each in fields(Sampling))
 _RESTRICTIONS = {"template": ("template",), "edit": ("edit", "max_mutations", "positions", "guide")}
-_READING = {"ligand": "ligand", "cutoff_angstrom": "cutoff", "chains": "chain", "column": "column"}
+_READING = {"ligand": "ligand", "cutoff_angstrom": "cutoff", "chains": "chain", "model": "model_number", "column": "column"}
 """Options for reading prompt files, by their names in ``ReadOptions``."""
 
 

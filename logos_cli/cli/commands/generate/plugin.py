@@ -179,7 +179,11 @@ def _options(args: GenerateArguments) -> GenerateOptions:
         order=args.order,
         load=args.load,
         read=ReadOptions(
-            ligand=args.ligand, cutoff_angstrom=args.cutoff, chains=tuple(args.chain or ()), column=args.column
+            ligand=args.ligand,
+            cutoff_angstrom=args.cutoff,
+            chains=tuple(args.chain or ()),
+            model=args.model_number,
+            column=args.column,
         ),
     )
 
