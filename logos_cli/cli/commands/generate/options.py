@@ -171,7 +171,13 @@ class GenerateArguments:
 
 _SAMPLED = frozenset(each.name for each in fields(Sampling))
 _RESTRICTIONS = {"template": ("template",), "edit": ("edit", "max_mutations", "positions", "guide")}
-_READING = {"ligand": "ligand", "cutoff_angstrom": "cutoff", "chains": "chain", "model": "model_number", "column": "column"}
+_READING = {
+    "ligand": "ligand",
+    "cutoff_angstrom": "cutoff",
+    "chains": "chain",
+    "model": "model_number",
+    "column": "column",
+}
 """Options for reading prompt files, by their names in ``ReadOptions``."""
 
 
