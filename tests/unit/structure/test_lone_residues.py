@@ -1,4 +1,4 @@
-"""Residues whose chain no bond shows: modified ones in cut pockets, free amino acids."""
+"""Residues whose chain no bond shows: modified ones in cut pockets, free amino acids, several at one place."""
 
 from __future__ import annotations
 
@@ -185,3 +185,44 @@ def test_a_file_that_tells_nothing_of_its_residues_is_noted():
     text = atom_sites(WITH_ASPARTATE, group_pdb=False, label_seq_id=None, label_asym_id="A", auth_asym_id="A")
     assert "has neither group_PDB nor label_seq_id" in notes(read(text)[0])
     assert "group_PDB" not in notes(read(atom_sites(WITH_ASPARTATE, group_pdb=False))[0])
+
+
+# -- several residues at one place --------------------------------------------------------------------------
+
+
+def rivals(*occupied: tuple[str, str, float]) -> list[str]:
+    """Return residue 111 as several residues at one place: name, label, occupancy; names are cut to the backbone."""
+    backbone = [line for line in residues(111) if line[12:16].strip() in ("N", "CA", "C", "O")]
+    return [
+        f"{line[:16]}{label}{name:>3}{line[20:54]}{occupancy:6.2f}{line[60:]}"
+        for name, label, occupancy in occupied
+        for line in backbone
+    ]
+
+
+@pytest.mark.parametrize(
+    ("occupied", "letter", "left_out"),
+    [
+        ([("THR", "A", 0.5), ("SER", "B", 0.2), ("ALA", "C", 0.3)], "T", "SER and ALA are left out"),
+        ([("THR", "A", 0.3), ("SER", "B", 0.2), ("ALA", "C", 0.5)], "A", "THR and SER are left out"),
+        ([("THR", "A", 0.2), ("SER", "B", 0.5), ("ALA", "C", 0.3)], "S", "THR and ALA are left out"),
+        (
+            [("GLY", "A", 0.1), ("THR", "B", 0.2), ("SER", "C", 0.3), ("ALA", "D", 0.4)],
+            "A",
+            "GLY, THR and SER are left out",
+        ),
+        ([("THR", "A", 0.5), ("SER", "B", 0.5)], "T", "SER is left out"),
+        ([("THR", "A", 0.33), ("SER", "B", 0.33), ("ALA", "C", 0.33)], "T", "SER and ALA are left out"),
+        ([("THR", "A", 0.3), ("THR", "B", 0.3), ("SER", "C", 0.4)], "T", "SER is left out"),
+        ([("THR", "A", 0.3), ("MSE", "B", 0.5), ("ALA", "C", 0.2)], "M", "THR and ALA are left out"),
+    ],
+)
+def test_residues_at_one_place_are_one_letter(occupied: list[tuple[str, str, float]], letter: str, left_out: str):
+    before, after = residues(*range(101, 111)), residues(*range(112, 124))
+    lines = [line.replace("ATOM  ", "HETATM") if "MSE" in line else line for line in rivals(*occupied)]
+    text = pdb(before, lines, after, LIGAND)
+    for written in (text, atom_sites(text)):
+        entry = one(written)
+        assert entry.item.chains[0].sequence == f"ACDEFGHIKL{letter}NPQRSTVWYHDE"
+        assert entry.source["residues"][0]["numbers"] == list(range(101, 124))
+        assert left_out in notes(entry)
