@@ -1,4 +1,4 @@
-"""Stereo that few notations carry: square-planar, bipyramidal and octahedral atoms, and allenes."""
+"""Stereo that few notations carry, or RDKit does not read: square-planar to octahedral atoms, allenes, parities."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _ALLENE_MARK: Final = re.compile(r"\[\d*C@+(?:AL[12])?(?::\d+)?\]")
 _CUMULENE: Final = Chem.MolFromSmarts("*=[#6D2]=*")
 _WEDGES: Final = {"_MolFileBondStereo": (1, 6), "_MolFileBondCfg": (1, 3)}
 """Property of a bond of a mol block (V2000, V3000), and its values for wedges."""
+_PARITY: Final = "molParity"
+_STATED_PARITIES: Final = (1, 2)
 _N_DOUBLE: Final = 2
 
 
@@ -99,6 +101,20 @@ def unread_allenes(molecule: Chem.Mol) -> list[str]:
         if in_space or any(_has_wedge(end) for end in ends):
             found.append(f"{NOT_CARRIED}the stereo of the allene at atom {middle + 1}")
     return found
+
+
+def unread_parities(molecule: Chem.Mol) -> list[str]:
+    """Return a note on the stereo of a mol block without coordinates, which only the parities of its atoms state."""
+    if not molecule.GetNumConformers() or molecule.GetConformer().GetPositions().any():
+        return []
+    open_atoms = [atom for atom in molecule.GetAtoms() if atom.GetChiralTag() == Chem.ChiralType.CHI_UNSPECIFIED]
+    stated = [
+        str(atom.GetIdx() + 1)
+        for atom in open_atoms
+        if atom.HasProp(_PARITY) and atom.GetIntProp(_PARITY) in _STATED_PARITIES
+    ]
+    what = "the stereo that the file, which has no coordinates, states by the parity of the atoms"
+    return [f"{NOT_CARRIED}{what} {', '.join(stated)}"] if stated else []
 
 
 def _has_wedge(end: Chem.Atom) -> bool:
