@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from rdkit import Chem
 
@@ -223,7 +223,7 @@ def _unmarked(wedged: list[int], marked: Collection[int]) -> list[str]:
 
 def _marks(text: str) -> dict[int, Chem.ChiralType]:
     """Return the marks of stereo of the atoms of a SMILES or CXSMILES, by their place in the text."""
-    options = Chem.SmilesParserParams()
+    options: Any = Chem.SmilesParserParams()
     options.removeHs = False
     molecule = attempt(lambda: Chem.MolFromSmiles(text, options))
     atoms = molecule.GetAtoms() if molecule is not None else ()

@@ -102,11 +102,15 @@ class AtomTable:
         nothing: list[None] = [None] * n_residues
         names = self._texts(flat.residue_names, first)
         chains = self._texts(flat.chain_ids, first)
-        label_chains = [name or None for name in self._texts(flat.subchains, first)] if labelled else list(nothing)
-        label_numbers = [residue.label_seq for chain in self.model for residue in chain] if labelled else list(nothing)
+        label_chains: list[str | None] = (
+            [name or None for name in self._texts(flat.subchains, first)] if labelled else list(nothing)
+        )
+        label_numbers: list[int | None] = (
+            [residue.label_seq for chain in self.model for residue in chain] if labelled else list(nothing)
+        )
         listed = listed_residues(label_numbers)
         hetero, is_told = hetero_residues(np.array(flat.het_flags)[first].tolist(), listed, label_chains, chains)
-        if not is_told and not polymers:
+        if labelled and not is_told and not polymers:
             self.notes.add(NOT_TOLD)
         return Residues(
             names=names,
