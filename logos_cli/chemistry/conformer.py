@@ -10,12 +10,15 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolAlign
 
 from logos_cli.chemistry.geometry_marks import drop_impossible_marks
+from logos_cli.chemistry.rare_stereo import geometries, named_geometries
 from logos_cli.errors import MoleculeError
 
 _RIGID_RINGS: Final = (5, 6)
 """Sizes of rings that docking programs keep as they are; larger ones are opened and closed."""
 _TRIALS: Final = 10
 """Embedded conformers for each that is wanted."""
+_GEOMETRY_TRIALS: Final = 30
+"""Seeds for a molecule with atoms whose hand ETKDG draws by chance."""
 _HIGHEST_KCAL_PER_MOL: Final = 6.0
 """Ring conformers whose MMFF94 energy is above the lowest by more than this are left out."""
 _SAME_ANGSTROM: Final = 0.2
@@ -25,11 +28,31 @@ _SAME_ANGSTROM: Final = 0.2
 def embed(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
     """Return the molecule with hydrogens and one ETKDGv3 conformer, relaxed by MMFF94 if it has parameters.
 
+    ETKDG draws the hand of bipyramidal and octahedral atoms by chance: such molecules are embedded with further seeds
+    until the coordinates have the geometry of the molecule.
+
     Raises
     ------
     MoleculeError
-        If no conformer was found.
+        If no conformer was found, or none with the geometry of its square-planar, bipyramidal and octahedral atoms.
     """
+    wanted = geometries(molecule)
+    for number in range(_GEOMETRY_TRIALS if wanted else 1):
+        full = _embed_once(molecule, seed + number, title)
+        if not wanted or _geometries_in_space(full) == geometries(full):
+            return full
+    named = named_geometries(molecule)
+    raise MoleculeError(f"no 3D conformer of {title} with the geometry of {named} was found", hint="write it --to smi")
+
+
+def _geometries_in_space(full: Chem.Mol) -> dict[int, str]:
+    """Return the marks that the coordinates of a molecule give."""
+    again = Chem.Mol(full)
+    Chem.AssignStereochemistryFrom3D(again)
+    return geometries(again)
+
+
+def _embed_once(molecule: Chem.Mol, seed: int, title: str) -> Chem.Mol:
     full = Chem.AddHs(molecule)
     parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed & 0x7FFFFFFF

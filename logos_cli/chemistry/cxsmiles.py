@@ -1,6 +1,7 @@
 """Parse CXSMILES: the extension between bars after a SMILES.
 
-Radicals, the stereo of double bonds, and coordinate bonds are part of the molecule and are written into the SMILES.
+Radicals, the stereo of double bonds, coordinate bonds, and the stereo of wedges or of coordinates in space are part of the
+molecule and are written into the SMILES.
 A SMILES cannot carry stereo groups, labels, polymers and the like: they become notes. Unknown fields that could change
 the molecule, and fields that name missing atoms, are refused.
 """
@@ -8,8 +9,9 @@ the molecule, and fields that name missing atoms, are refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from rdkit import Chem
 
@@ -21,8 +23,9 @@ _FIELD: Final = re.compile(r"\([^()]*\)|\$[^$]*\$|[^,]+")
 _GROUP: Final = re.compile(r"([&o]\d*):(.*)")
 _RADICAL: Final = re.compile(r"\^([1-7]):(.*)")
 _STRUCTURE: Final = re.compile(r"(c|t|ctu|C|H|Z):.*")
-_SILENT: Final = frozenset(("a", "w", "wU", "wD"))
-"""Fields that add nothing to a SMILES: absolute stereo, the drawing of bonds."""
+_SILENT: Final = frozenset(("a", "w"))
+"""Fields that add nothing to a SMILES: absolute stereo, wavy bonds."""
+_WEDGES: Final = frozenset(("wU", "wD"))
 _NOTED: Final = {
     "s": "query on the number of neighbours",
     "u": "query on unsaturation",
@@ -51,12 +54,21 @@ class Extension:
         Kind (``1`` to ``7``) and zero-based atom.
     structure : list of str
         Other fields that belong to the molecule, as written.
+    points : str
+        The coordinates, as written.
+    wedges : list of str
+        The wedges, as written.
+    wedged : list of int
+        Zero-based atoms at which wedges begin.
     notes : list of str
         Fields that the sentence does not carry.
     """
 
     radicals: list[tuple[str, int]] = field(default_factory=list)
     structure: list[str] = field(default_factory=list)
+    points: str = ""
+    wedges: list[str] = field(default_factory=list)
+    wedged: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -94,6 +106,7 @@ def parse_extension(extension: str, n_atoms: int) -> Extension:
     found = Extension()
     for part in _fields(extension):
         if part.startswith("("):
+            found.points = part
             continue
         if part.startswith("$"):
             found.notes += _labels(part, n_atoms)
@@ -113,7 +126,10 @@ def parse_extension(extension: str, n_atoms: int) -> Extension:
             name = part.partition(":")[0]
             if name == "lp":
                 continue
-            if name in _SILENT:
+            if name in _WEDGES:
+                found.wedges.append(part)
+                found.wedged += _atoms(part.partition(":")[2], n_atoms, part)
+            elif name in _SILENT:
                 _atoms(part.partition(":")[2], n_atoms, part)
             elif name in _NOTED:
                 found.notes.append(f"{NOT_CARRIED}{_NOTED[name]} ({part})")
@@ -170,6 +186,9 @@ def read_cxsmiles(smiles: str, extension: str) -> tuple[str, list[str]]:
     for part in found.structure:
         _check_bonds(part, n_atoms, n_bonds)
     fields = [f"^{kind}:{atom}" for kind, atom in found.radicals] + found.structure
+    drawn, notes = _drawn_stereo(smiles, found)
+    fields += drawn
+    found.notes += notes
     if not fields:
         return smiles, found.notes
     written = ",".join(fields)
@@ -180,6 +199,36 @@ def read_cxsmiles(smiles: str, extension: str) -> tuple[str, list[str]]:
     if full == plain:
         return smiles, found.notes
     return full, [*found.notes, f"the CXSMILES extension |{written}| is written into the SMILES"]
+
+
+def _drawn_stereo(smiles: str, found: Extension) -> tuple[list[str], list[str]]:
+    """Return the fields of the drawing if they add stereo to the SMILES, and notes on what they leave out."""
+    is_in_space = any(point.rpartition(",")[2].strip("-0. ") for point in found.points.strip("()").split(";"))
+    marked = _marks(smiles)
+    added: list[str] = []
+    if found.points and (found.wedges or is_in_space):
+        fields = [found.points, *found.wedges]
+        drawn = _marks(f"{smiles} |{','.join(fields)}|")
+        if any(drawn.get(atom) != tag for atom, tag in marked.items()):
+            return [], ["the stereo of the CXSMILES extension differs from the marks of the SMILES, which are kept"]
+        added, marked = (fields if drawn != marked else []), drawn
+    return added, _unmarked(found.wedged, marked)
+
+
+def _unmarked(wedged: list[int], marked: Collection[int]) -> list[str]:
+    """Return a note on wedges at atoms without a mark of stereo."""
+    atoms = ", ".join(str(atom + 1) for atom in sorted(set(wedged) - set(marked)))
+    return [f"{NOT_CARRIED}the wedges at the atoms {atoms}"] if atoms else []
+
+
+def _marks(text: str) -> dict[int, Chem.ChiralType]:
+    """Return the marks of stereo of the atoms of a SMILES or CXSMILES, by their place in the text."""
+    options: Any = Chem.SmilesParserParams()
+    options.removeHs = False
+    molecule = attempt(lambda: Chem.MolFromSmiles(text, options))
+    atoms = molecule.GetAtoms() if molecule is not None else ()
+    tags = {atom.GetIdx(): atom.GetChiralTag() for atom in atoms}
+    return {index: tag for index, tag in tags.items() if tag != Chem.ChiralType.CHI_UNSPECIFIED}
 
 
 def read_reaction(sides: list[str], extension: str) -> tuple[list[str], list[str]]:
@@ -197,7 +246,10 @@ def read_reaction(sides: list[str], extension: str) -> tuple[list[str], list[str
             f"the CXSMILES extension of the reaction concerns bonds: {found.structure[0][:40]!r}",
             hint="write them in the SMILES",
         )
-    written, notes, start = [], found.notes, 0
+    marked: set[int] = set()
+    for number, side in enumerate(sides):
+        marked |= {sum(sizes[:number]) + atom for atom in _marks(side)} if side and found.wedged else set()
+    written, notes, start = [], [*found.notes, *_unmarked(found.wedged, marked)], 0
     for side, size in zip(sides, sizes, strict=True):
         own = [f"^{kind}:{atom - start}" for kind, atom in found.radicals if start <= atom < start + size]
         smiles, more = read_cxsmiles(side, ",".join(own)) if own else (side, [])

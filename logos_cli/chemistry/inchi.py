@@ -8,6 +8,7 @@ from typing import Final
 from rdkit import Chem, rdBase
 from rdkit.Chem.rdinchi import InchiToMol, MolToInchi
 
+from logos_cli.chemistry.rare_stereo import check_geometries
 from logos_cli.chemistry.smiles import attempt, parse_smiles
 from logos_cli.errors import MoleculeError
 
@@ -84,9 +85,11 @@ def inchi_of_smiles(smiles: str) -> str:
     Raises
     ------
     MoleculeError
-        If RDKit writes none: for dative bonds, atoms of any element, or elements that InChI does not know.
+        If RDKit writes none: for dative bonds, atoms of any element, or elements that InChI does not know; or if it would
+        lack stereo, of square-planar, bipyramidal or octahedral atoms, or of allenes.
     """
     molecule = parse_smiles(smiles)
+    check_geometries(smiles, molecule, "the InChI", "write it --to smi")
     with rdBase.BlockLogs():
         text, code, message = MolToInchi(molecule, "")[:3]
     if not text or code > 1:

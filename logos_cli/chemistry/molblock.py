@@ -10,6 +10,7 @@ from rdkit import Chem
 from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.not_carried import features
+from logos_cli.chemistry.rare_stereo import unread_allenes, unread_parities
 from logos_cli.chemistry.smiles import attempt, rejection
 from logos_cli.chemistry.v2000 import (
     AROMATIC_BOND,
@@ -36,6 +37,7 @@ _V30_ATOM_KEYS: Final = frozenset(
 _V30_BOND_KEYS: Final = frozenset(("CFG", "TOPO", "RXCTR", "STBOX", "ATTACH", "ENDPTS", "DISP"))
 _HIGHEST_CHARGE: Final = 8
 _V30_POSITION: Final = re.compile(r"ATTACH=(?!ALL\b)\w+")
+_V30_RGROUP: Final = "M  V30 BEGIN RGROUP"
 _V30_HAPTIC: Final = "ENDPTS="
 
 
@@ -66,6 +68,10 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
     is_plain = False
     if "V3000" in lines[_HEADER]:
         text = "\n".join([*lines, "M  END", ""])
+        if _V30_RGROUP in text:
+            raise MoleculeError(
+                "the block defines R groups (BEGIN RGROUP): it stands for several molecules", hint="write each of them"
+            )
         _check_v3000(text)
     else:
         block = V2000Block(lines, first_line)
@@ -88,6 +94,7 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
         molecule = _with_dative_bonds(molecule, text)
     drop_impossible_marks(molecule)
     notes += odd_lengths(molecule)
+    notes += [*unread_allenes(molecule), *unread_parities(molecule)]
     return molecule, notes if is_plain else [*notes, *features(molecule, text)]
 
 

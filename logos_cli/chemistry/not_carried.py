@@ -11,6 +11,13 @@ from logos_cli.chemistry.bond_orders import STATES
 from logos_cli.chemistry.notes import GROUP_MEANING, NOT_CARRIED
 
 _GROUPS: Final = {Chem.StereoGroupType.STEREO_AND: "&", Chem.StereoGroupType.STEREO_OR: "o"}
+_BONDS: Final = {
+    Chem.BondType.SINGLE: "single",
+    Chem.BondType.DOUBLE: "double",
+    Chem.BondType.TRIPLE: "triple",
+    Chem.BondType.AROMATIC: "aromatic",
+}
+"""Bonds of a known order with a condition, such as to be in a ring; RDKit writes any other pattern ``~``."""
 _LABELS: Final = ("_MolFileRLabel", "dummyLabel")
 _SGROUPS: Final = frozenset(("SRU", "MON", "COP", "CRO", "MOD", "GRA", "COM", "MIX", "FOR", "ANY", "GEN", "DAT", "MER"))
 _SGROUP_LINE: Final = re.compile(r"^M +(?:STY|V30 BEGIN SGROUP)", re.MULTILINE)
@@ -62,11 +69,10 @@ def _queries(molecule: Chem.Mol) -> list[str]:
             found.append(f"the alias {alias} of atom {number}, written {atom.GetSymbol()}")
         elif atom.HasQuery() and (smarts := atom.GetSmarts()) != "*":
             found.append(f"the query {smarts} of atom {number}, written {atom.GetSymbol()}")
-    found += [
-        f"the query of the bond of atoms {bond.GetBeginAtomIdx() + 1} and {bond.GetEndAtomIdx() + 1}, written ~"
-        for bond in molecule.GetBonds()
-        if bond.HasQuery()
-    ]
+    for bond in molecule.GetBonds():
+        if bond.HasQuery():
+            ends = f"{bond.GetBeginAtomIdx() + 1} and {bond.GetEndAtomIdx() + 1}"
+            found.append(f"the query of the bond of atoms {ends}, written {_BONDS.get(bond.GetBondType(), '~')}")
     return found
 
 

@@ -108,9 +108,11 @@ def selfies_of_smiles(smiles: str) -> str:
     import selfies
     from rdkit import Chem
 
+    from logos_cli.chemistry.rare_stereo import check_geometries
     from logos_cli.chemistry.smiles import canonical_smiles, parse_smiles
 
     molecule = parse_smiles(smiles)
+    check_geometries(smiles, molecule, "the SELFIES", "write it --to smi")
     Chem.Kekulize(molecule, clearAromaticFlags=True)
     try:
         text = str(selfies.encoder(Chem.MolToSmiles(molecule, kekuleSmiles=True)))

@@ -239,6 +239,8 @@ class V2000Block:
             raise self._fail(index, f"the bond type {kind} or its stereo {stereo} is unknown")
         if kind == AROMATIC_BOND:
             self._aromatic += (a, b)
+        if line[12:].strip(" 0"):  # a condition on the ring, or on the reaction
+            self.is_plain = False
         if kind > _MOST_PLAIN_BOND:
             self.is_plain = False
             check_query_bond(kind, self._symbols[a - 1], self._symbols[b - 1])

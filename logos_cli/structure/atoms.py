@@ -11,14 +11,13 @@ import numpy as np
 from logos_cli.errors import StructureError
 from logos_cli.structure.copies import split_copies
 from logos_cli.structure.flat import checked_positions, flattened
+from logos_cli.structure.listing import NOT_TOLD, hetero_residues, listed_residues
 from logos_cli.structure.repeats import drop_repeats, has_repeats
 from logos_cli.structure.residues import residue_names
 from logos_cli.structure.types import Notes, Residue, Residues, StructureFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_HETERO = ord("H")
 
 
 class AtomTable:
@@ -102,19 +101,29 @@ class AtomTable:
         polymers = {entity.name for entity in self.structure.entities if entity.entity_type is gemmi.EntityType.Polymer}
         nothing: list[None] = [None] * n_residues
         names = self._texts(flat.residue_names, first)
+        chains = self._texts(flat.chain_ids, first)
+        label_chains: list[str | None] = (
+            [name or None for name in self._texts(flat.subchains, first)] if labelled else list(nothing)
+        )
+        label_numbers: list[int | None] = (
+            [residue.label_seq for chain in self.model for residue in chain] if labelled else list(nothing)
+        )
+        listed = listed_residues(label_numbers)
+        hetero, is_told = hetero_residues(np.array(flat.het_flags)[first].tolist(), listed, label_chains, chains)
+        if labelled and not is_told and not polymers:
+            self.notes.add(NOT_TOLD)
         return Residues(
             names=names,
-            chains=self._texts(flat.chain_ids, first),
+            chains=chains,
             numbers=np.array(flat.resnums)[first].tolist(),
             insertions=[chr(code).strip("\0 ") for code in np.array(flat.icodes)[first].tolist()],
-            label_chains=[name or None for name in self._texts(flat.subchains, first)] if labelled else list(nothing),
-            label_numbers=[residue.label_seq for chain in self.model for residue in chain]
-            if labelled and polymers
-            else list(nothing),
+            label_chains=label_chains,
+            label_numbers=label_numbers if polymers else list(nothing),
             entities=[name if name in polymers else "" for name in self._texts(flat.entity_ids, first)]
             if labelled and polymers
             else self._parted_chains(),
-            hetero=(np.array(flat.het_flags)[first] == _HETERO).tolist(),
+            hetero=hetero,
+            listed=listed,
             first=first,
             last=last,
             roles=np.zeros(n_residues, np.int8),

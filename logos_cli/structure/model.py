@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,29 +115,44 @@ class StructureModel(AtomTable):
         self.notes.add(f"{count} alternative locations; the one with the highest occupancy is used")
 
     def _drop_microheterogeneity(self) -> None:
-        """Keep one of the residues that share a number in a chain: the one with the highest occupancy."""
-        for one, other in self._rivals():
-            totals = [float(self.occupancies[item.first : item.last].mean()) for item in (one, other)]
-            loser = one if round(totals[1], 3) > round(totals[0], 3) else other
-            self.heavy[loser.first : loser.last] = False
-            loser.set_role(Role.OTHER)
-            self.notes.add(f"{one} and {other.name} share one place; {loser.name} is left out")
+        """Keep one of the residues that share a number in a chain: the one with the highest occupancy, on a tie the first."""
+        for rivals in self._rivals():
+            totals = [round(self._occupancy(residue), 3) for residue in rivals]
+            winner = rivals[totals.index(max(totals))]
+            losers = [residue for residue in rivals if residue is not winner]
+            for loser in losers:
+                self.heavy[loser.first : loser.last] = False
+                loser.set_role(Role.OTHER)
+            together = _and([str(rivals[0]), *(residue.name for residue in rivals[1:])])
+            verb = "is" if len(losers) == 1 else "are"
+            self.notes.add(f"{together} share one place; {_and([loser.name for loser in losers])} {verb} left out")
 
-    def _rivals(self) -> Iterator[tuple[Residue, Residue]]:
+    def _occupancy(self, residue: Residue) -> float:
+        """Return the mean over the atoms of a residue of the occupancy, all conformers of an atom together."""
+        n_atoms = len(set(self.atom_names[residue.first : residue.last]))
+        return float(self.occupancies[residue.first : residue.last].sum()) / n_atoms
+
+    def _rivals(self) -> list[list[Residue]]:
+        """Return the residues of each place that several share, in file order."""
         table = self.residues
         numbers, protein = np.array(table.numbers), table.roles == Role.PROTEIN
         same = (numbers[1:] == numbers[:-1]) & protein[1:] & protein[:-1]
+        groups: list[list[Residue]] = []
         for index in np.flatnonzero(same).tolist():
             one, other = table[index], table[index + 1]
+            group = groups[-1] if groups and groups[-1][-1].index == index else [one]
             if (
-                one.name != other.name
+                other.name not in {residue.name for residue in group}
                 and one.chain == other.chain
                 and one.insertion == other.insertion
                 and one.label_chain == other.label_chain
                 and one.label_number == other.label_number
-                and self._share_place(one, other)
+                and self._share_place(group[0], other)
             ):
-                yield one, other
+                if len(group) == 1:
+                    groups.append(group)
+                group.append(other)
+        return groups
 
     def _share_place(self, one: Residue, other: Residue) -> bool:
         """Return whether two residues lie over each other: alternatives, not neighbours with one number."""
@@ -185,6 +200,10 @@ class StructureModel(AtomTable):
         mask = np.repeat(chosen, self.residues.last - self.residues.first) & self.heavy
         places: NDArray[np.float64] = self.positions[mask]
         return places
+
+
+def _and(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _copies(table: Residues, members: list[int]) -> list[list[int]]:

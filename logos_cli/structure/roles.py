@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import gemmi
@@ -10,8 +11,10 @@ import numpy as np
 
 from logos_cli.structure.atoms import AtomTable
 from logos_cli.structure.distances import POLYMER_BOND_ANGSTROM
+from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.residues import residue_names
-from logos_cli.structure.types import Residue, Role
+from logos_cli.structure.residues.standard_names import heavy_names
+from logos_cli.structure.types import Residue, Residues, Role
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 _PEPTIDES = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD, gemmi.PolymerType.CyclicPseudoPeptide)
 _NUCLEIC = (gemmi.PolymerType.Dna, gemmi.PolymerType.Rna, gemmi.PolymerType.DnaRnaHybrid)
 _BACKBONE = ("N", "CA", "C")
+_NUCLEIC_BACKBONE = ("P", "O5'", "C3'", "O3'")
 _SUGAR = ("C3'", "C3*", "C1'", "C1*", "P")
 _NOT_IN_WATER = np.zeros(256, dtype=np.int32)
 _NOT_IN_WATER[[6, 7, 15, 16]] = 1
@@ -91,7 +95,8 @@ class _RoleInference:
 
     Residues with standard names in ATOM lines belong to a chain. Any other residue does if it is bonded like a monomer
     to a neighbour in a chain, or if MODRES or SEQRES name it for its chain and it has a backbone. TER lines are not
-    used, because many programs write them after the ligands.
+    used, because many programs write them after the ligands. Modified residues without neighbours, as in a pocket that was
+    cut out of a structure, belong to a chain by their place in it (:class:`_LoneMonomers`).
     """
 
     def __init__(self, atoms: AtomTable) -> None:
@@ -117,6 +122,7 @@ class _RoleInference:
                 if residue.role is Role.OTHER:
                     residue.set_role(self._role_by_bonds(index))
         self._join_peptides(doubtful)
+        _LoneMonomers(self.atoms).run(doubtful)
 
     def _declared_monomers(self) -> set[tuple[str, str]]:
         """Return (chain, residue name) that SEQRES or MODRES name as part of a polymer."""
@@ -145,19 +151,16 @@ class _RoleInference:
 
     def _role_by_bonds(self, index: int) -> Role:
         residue = self.residues[index]
-        before = self.residues[index - 1] if index else None
-        after = self.residues[index + 1] if index + 1 < len(self.residues) else None
+        before, after = (next(_along(self.residues, residue, step), None) for step in (-1, 1))
         for one, other in ((before, residue), (residue, after)):
-            if one is None or other is None or one.chain != other.chain:
+            if one is None or other is None:
                 continue
             role = (one if other is residue else other).role
             if role is Role.PROTEIN and self._bonded(one, "C", other, "N"):
                 return role
             if role is Role.NUCLEIC and self._bonded(one, "O3'", other, "P"):
                 return role
-        beside_chain = any(
-            near and near.chain == residue.chain and near.role is Role.PROTEIN for near in (before, after)
-        )
+        beside_chain = any(near and near.role is Role.PROTEIN for near in (before, after))
         if beside_chain and (residue.chain, residue.name) in self.declared and self._is_monomer(residue):
             return Role.PROTEIN
         return Role.OTHER
@@ -189,3 +192,79 @@ class _RoleInference:
             return False
         positions = self.atoms.positions
         return bool(np.linalg.norm(positions[ends[0]] - positions[ends[1]]) < POLYMER_BOND_ANGSTROM)
+
+
+def _along(residues: Residues, residue: Residue, step: int) -> Iterator[Residue]:
+    """Yield the residues of the same chain in one direction of the file, without those that share its place."""
+    index = residue.index + step
+    while 0 <= index < len(residues) and (near := residues[index]).chain == residue.chain:
+        if not near.has_number or (near.number, near.insertion) != (residue.number, residue.insertion):
+            yield near
+        index += step
+
+
+class _LoneMonomers:
+    """Finds residues of chains among monomers that no bond, header or entity joins to one: MSE in a cut pocket.
+
+    The file must not contradict: a label number where only polymers have one is proof, and none, or a label chain
+    of its own, is proof to the contrary, as is a SEQRES that lacks it. Otherwise it must be a modified residue of the dictionary,
+    with the backbone of a residue and without the atoms that only a free molecule has (OXT), and lie in the file and by
+    its number between residues of its chain, or directly before the first or after the last of them.
+    """
+
+    def __init__(self, atoms: AtomTable) -> None:
+        self.atoms = atoms
+        self.residues = atoms.residues
+        self.sequenced = {entity.name for entity in atoms.structure.entities if entity.full_sequence}
+
+    def run(self, doubtful: list[int]) -> None:
+        found: list[Residue] = []
+        for order in (doubtful, doubtful[::-1]):
+            for index in order:
+                residue = self.residues[index]
+                if residue.role is Role.OTHER and (role := self._role(residue)) is not Role.OTHER:
+                    residue.set_role(role)
+                    if not residue.listed:
+                        found.append(residue)
+        if found:
+            found.sort(key=lambda residue: residue.index)
+            named = ", ".join(map(str, found[:3])) + (" …" if len(found) > 3 else "")
+            what = "1 modified residue is" if len(found) == 1 else f"{len(found)} modified residues are"
+            self.atoms.notes.add(f"{what} not bonded to a neighbour, and taken for part of the chain by place: {named}")
+
+    def _role(self, residue: Residue) -> Role:
+        """Return the role of the chain that a residue belongs to; OTHER if it belongs to none."""
+        name = residue.standard_name
+        role = residue_names.role_of_modified(name)
+        if residue.listed and residue_names.is_amino_acid(name):
+            role = Role.PROTEIN
+        if role is Role.OTHER or residue.listed is False or (residue.chain in self.sequenced and not residue.listed):
+            return Role.OTHER
+        before, after = (self._nearest(residue, step) for step in (-1, 1))
+        beside = [near for near in (before, after) if near is not None]
+        if not beside or any(near.role is not role or near.label_chain != residue.label_chain for near in beside):
+            return Role.OTHER
+        if residue.listed:
+            return role
+        is_inside = before is not None and after is not None
+        is_next = any(near.role is role for step in (-1, 1) for near in islice(_along(self.residues, residue, step), 1))
+        fits = (is_inside or is_next) and self._is_in_order(before, residue, after) and self._is_residue(residue, role)
+        return role if fits else Role.OTHER
+
+    def _nearest(self, residue: Residue, step: int) -> Residue | None:
+        """Return the nearest residue of the same chain in one direction of the file that is part of a polymer."""
+        found = _along(self.residues, residue, step)
+        return next((near for near in found if near.role in (Role.PROTEIN, Role.NUCLEIC)), None)
+
+    def _is_in_order(self, *residues: Residue | None) -> bool:
+        places = [(residue.number, residue.insertion) for residue in residues if residue is not None]
+        return all(one < other for one, other in pairwise(places))
+
+    def _is_residue(self, residue: Residue, role: Role) -> bool:
+        """Return whether the heavy atoms are those of the component within a chain."""
+        known = component(residue.standard_name)
+        if known is None:
+            return False
+        names = heavy_names(self.atoms, residue.index)
+        backbone = (*_BACKBONE, "O") if role is Role.PROTEIN else _NUCLEIC_BACKBONE
+        return names.issuperset(backbone) and names <= {atom.name for atom in known.atoms if not atom.leaving}

@@ -67,6 +67,10 @@ class Residues(Sequence["Residue"]):
         mmCIF's own names, or None.
     entities : list of str
         The polymer entity of a residue, or empty.
+    hetero : list of bool
+        Whether its atoms are HETATM, or the file says otherwise that they are of no chain (:mod:`.listing`).
+    listed : list of bool or None
+        Whether the file gives it a place in the sequence of a polymer; None if the file does not tell.
     first, last : ndarray of int
         The residue's atoms are ``first`` to ``last`` (exclusive) of the model's atoms.
     roles, altlocs : ndarray of int
@@ -83,6 +87,7 @@ class Residues(Sequence["Residue"]):
     label_numbers: list[int | None]
     entities: list[str]
     hetero: list[bool]
+    listed: list[bool | None]
     first: NDArray[np.intp]
     last: NDArray[np.intp]
     roles: NDArray[np.int8]
@@ -161,8 +166,13 @@ class Residue:
 
     @property
     def hetero(self) -> bool:
-        """Whether its atoms are HETATM."""
+        """Whether its atoms are HETATM, or of no chain by other columns."""
         return self.table.hetero[self.index]
+
+    @property
+    def listed(self) -> bool | None:
+        """Whether the file gives it a place in the sequence of a polymer; None if the file does not tell."""
+        return self.table.listed[self.index]
 
     @property
     def first(self) -> int:

@@ -17,6 +17,7 @@ _MASSES_DALTON: Final = {
     "G": 57.0513,
     "H": 137.1393,
     "I": 113.1576,
+    "J": 113.1576,
     "K": 128.1723,
     "L": 113.1576,
     "M": 131.1961,
@@ -32,7 +33,7 @@ _MASSES_DALTON: Final = {
     "W": 186.2099,
     "Y": 163.1733,
 }
-"""Average masses of residues: amino acid minus water."""
+"""Average masses of residues: amino acid minus water. J is leucine or isoleucine, which are isomers."""
 
 _HYDROPATHY: Final = {
     "A": 1.8,
@@ -65,6 +66,9 @@ _PKA_C_TERMINUS: Final = {"D": 4.55, "E": 4.75}
 _PKA_TERMINI: Final = (7.5, 3.55)
 """Bjellqvist et al. 1994 (10.1002/elps.1150150171), as in ExPASy's ProtParam."""
 
+_UNCHARGED: Final = frozenset("AFGIJLMNPQSTVW")
+"""Residues without a charge in this range of pH. B, X and Z may have one; no pKa of U and O is published with these."""
+
 _LOWEST_PH, _HIGHEST_PH = 0.0, 14.0
 
 
@@ -84,8 +88,28 @@ def gravy(sequence: str) -> float | Unavailable:
     return sum(_HYDROPATHY[letter] * count for letter, count in counts.items()) / len(sequence)
 
 
-def charge(sequence: str, ph: float = 7.0) -> float:
+def charge(sequence: str, ph: float = 7.0) -> float | Unavailable:
     """Return the net charge of an unfolded chain at a pH, after Henderson and Hasselbalch."""
+    return _unknown_charge(sequence) or _charge(sequence, ph)
+
+
+def isoelectric_point(sequence: str) -> float | Unavailable:
+    """Return the pH, to 0.001, at which an unfolded chain has no net charge."""
+    if unknown := _unknown_charge(sequence):
+        return unknown
+    low, high = _LOWEST_PH, _HIGHEST_PH
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _charge(sequence, middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def _unknown_charge(sequence: str) -> Unavailable | None:
+    unknown = sorted(set(sequence) - _UNCHARGED - _PKA_POSITIVE.keys() - _PKA_NEGATIVE.keys())
+    return Unavailable(f"the charge of residue {unknown[0]} is unknown") if unknown else None
+
+
+def _charge(sequence: str, ph: float) -> float:
     counts = Counter(sequence)
     first, last = _PKA_TERMINI
     positive = [(_PKA_N_TERMINUS.get(sequence[0], first), 1)]
@@ -95,12 +119,3 @@ def charge(sequence: str, ph: float = 7.0) -> float:
     gained = sum(count / (1 + 10 ** (ph - pka)) for pka, count in positive)
     lost = sum(count / (1 + 10 ** (pka - ph)) for pka, count in negative)
     return gained - lost
-
-
-def isoelectric_point(sequence: str) -> float:
-    """Return the pH, to 0.001, at which an unfolded chain has no net charge."""
-    low, high = _LOWEST_PH, _HIGHEST_PH
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        low, high = (middle, high) if charge(sequence, middle) > 0 else (low, middle)
-    return (low + high) / 2

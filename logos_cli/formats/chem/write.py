@@ -81,11 +81,19 @@ class SdfWriter(Writer):
     def _record(self, smiles: str, record: Record, title: str, role: str) -> str:
         from rdkit import Chem
 
+        from logos_cli.chemistry.rare_stereo import check_allenes, check_geometries
         from logos_cli.chemistry.sd_tags import tag_text, title_line
         from logos_cli.chemistry.smiles import parse_smiles
 
         molecule = _node(smiles) if role == "metal" else parse_smiles(smiles)
-        molecule = self._conformer(molecule, title) if self.options.conformer else _flat(molecule)
+        if self.options.conformer:
+            check_allenes(smiles, "the SDF")
+            molecule = self._conformer(molecule, title)
+        else:
+            check_geometries(
+                smiles, molecule, "an SDF in two dimensions", "write coordinates in space (--3d), or --to smi"
+            )
+            molecule = _flat(molecule)
         molecule.SetProp("_Name", title_line(title))
         tags = {"kind": record.kind, "smiles": smiles, "role": role, "status": record.status.value}
         for name, score in record.scores.items():
@@ -101,7 +109,7 @@ class SdfWriter(Writer):
         try:
             return embed(molecule, self.options.seed, title)
         except MoleculeError as error:
-            error.hint = "write 2D coordinates: leave out --3d"
+            error.hint = error.hint or "write 2D coordinates: leave out --3d"
             raise
 
 

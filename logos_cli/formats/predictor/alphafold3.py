@@ -71,8 +71,9 @@ def _fill(job: Job, data: Mapping[str, object], *, is_server: bool) -> None:
     if data.get("bondedAtomPairs"):
         job.leave_out("covalent bonds between chains and ligands")
     if data.get("userCCDPath"):
-        job.leave_out("components of the file userCCDPath")
-    job.definitions = str(data.get("userCCD") or "")
+        job.definitions_path = text_of(data["userCCDPath"], "userCCDPath")
+    if data.get("userCCD"):
+        job.definitions = text_of(data["userCCD"], "userCCD")
 
 
 def _add(job: Job, kind: str, data: Mapping[str, object], place: str) -> None:

@@ -23,6 +23,8 @@ from logos_cli.records.parts import LigandSource
 if TYPE_CHECKING:
     from rdkit import Chem
 
+    from logos_cli.structure.ligand.dictionary import Component
+
 _MOST_CHAINS = 2
 _FEWEST_HEAVY_ATOMS = 5
 """A ligand of fewer atoms (an ion) is left out if there is a larger one, as in structures."""
@@ -39,10 +41,11 @@ class _Chain:
 
 @dataclass(frozen=True, slots=True)
 class _Ligand:
-    """A ligand with its SMILES, or the reason why it has none."""
+    """A ligand with its SMILES and their origin (``file``, ``chem_comp``, ``ccd``), or the reason why it has none."""
 
     entity: JobLigand
     smiles: str = ""
+    origin: str = ""
     error: LogosError | None = None
 
     @property
@@ -72,7 +75,7 @@ def job_entries(job: Job, options: ReadOptions, source: Source, name: str, ids: 
             raise job.error
         notes = [*job.notes]
         chains = _chains(job, options, notes)
-        ligands = _ligands(job, options)
+        ligands = _ligands(job, options, notes)
     except LogosError as error:
         yield Entry(ids.take(base), None, source, error.at(str(source.get("path", name))), form)
         return
@@ -132,8 +135,8 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _ligands(job: Job, options: ReadOptions) -> list[_Ligand]:
-    """Return the ligands that the options select, each with its SMILES.
+def _ligands(job: Job, options: ReadOptions, notes: list[str]) -> list[_Ligand]:
+    """Return the ligands that the options select, each with its SMILES; note components that the job defines anew.
 
     Raises
     ------
@@ -148,7 +151,7 @@ def _ligands(job: Job, options: ReadOptions) -> list[_Ligand]:
     found = []
     for entity in entities:
         try:
-            found.append(_Ligand(entity, _smiles(entity, job.definitions)))
+            found.append(_Ligand(entity, *_smiles(entity, job, notes)))
         except LogosError as error:
             found.append(_Ligand(entity, error=error))
     if wanted is None and any(each.n_heavy_atoms >= _FEWEST_HEAVY_ATOMS for each in found):
@@ -156,40 +159,75 @@ def _ligands(job: Job, options: ReadOptions) -> list[_Ligand]:
     return found
 
 
-def _smiles(ligand: JobLigand, definitions: str) -> str:
+def _smiles(ligand: JobLigand, job: Job, notes: list[str]) -> tuple[str, str]:
+    """Return the SMILES of a ligand and their origin."""
     from logos_cli.chemistry.smiles import checked_smiles
 
     if ligand.smiles:
-        return checked_smiles(ligand.smiles, canonical=False)
+        return checked_smiles(ligand.smiles, canonical=False), "file"
     if len(ligand.components) != 1:
         raise MoleculeError(
             f"the ligand {ligand.ids[0]} is made of {len(ligand.components)} components: {ligand.name}",
             hint="give one molecule as SMILES",
         )
-    return _smiles_of_component(ligand.components[0], definitions)
+    return _smiles_of_component(ligand.components[0], job, notes)
 
 
-def _smiles_of_component(code: str, definitions: str) -> str:
-    """Return the SMILES of a component that the job or the dictionary defines."""
-    import gemmi
-
+def _smiles_of_component(code: str, job: Job, notes: list[str]) -> tuple[str, str]:
+    """Return the SMILES of a component that the job or the dictionary defines, and their origin; the job goes first."""
     from logos_cli.structure.ligand import chemistry
-    from logos_cli.structure.ligand.chem_comp import ChemComps
     from logos_cli.structure.ligand.dictionary import component
 
-    found = None
-    if definitions:
-        try:
-            blocks = list(gemmi.cif.read_string(definitions))
-        except (RuntimeError, ValueError) as error:
-            raise FormatError(f"the components that the job defines (userCCD) cannot be read: {error}") from error
-        found = next((comp for block in blocks if (comp := ChemComps(block).get(code)) is not None), None)
-    if found is not None and not any(atom.hydrogens for atom in found.atoms):
-        return chemistry.to_smiles(_with_implicit_hydrogens(chemistry.molecule_of(found)))
-    found = found or component(code.upper())
-    if found is None:
+    if job.definitions_path:
+        raise FormatError(
+            f"the job may define {code} in the file {job.definitions_path[:80]} (userCCDPath), which is not read",
+            hint="write the text of that file into userCCD, or give the ligand as SMILES",
+        )
+    known = component(code.upper())
+    if (own := _definition(code, job.definitions)) is not None:
+        if known is not None:
+            note = f"the job defines {code} itself (userCCD); its definition is used, not that of the dictionary"
+            notes.extend([] if note in notes else [note])
+        molecule = chemistry.molecule_of(own)
+        has_hydrogens = any(atom.hydrogens for atom in own.atoms)
+        return chemistry.to_smiles(molecule if has_hydrogens else _with_implicit_hydrogens(molecule)), "chem_comp"
+    if known is None:
         raise MoleculeError(f"the Chemical Component Dictionary has no {code}", hint="give the ligand as SMILES")
-    return chemistry.to_smiles(chemistry.molecule_of(found))
+    return chemistry.to_smiles(chemistry.molecule_of(known)), "ccd"
+
+
+def _definition(code: str, definitions: str) -> Component | None:
+    """Return the job's own definition of a component, if it has one.
+
+    Raises
+    ------
+    FormatError
+        If the definitions cannot be read, or that of the component lacks atoms or bonds.
+    """
+    import gemmi
+
+    from logos_cli.structure.ligand.chem_comp import ChemComps
+
+    if not definitions:
+        return None
+    try:
+        blocks = list(gemmi.cif.read_string(definitions))
+    except (RuntimeError, ValueError) as error:
+        raise FormatError(f"the components that the job defines (userCCD) cannot be read: {error}") from error
+    for block in blocks:
+        comps = ChemComps(block)
+        names = comps.names()
+        own = next((name for name in names if name.upper() == code.upper()), None)
+        if own is None and block.name.upper() != code.upper():
+            continue
+        found = comps.get(own or (names[0] if len(names) == 1 else code))
+        if found is None:
+            raise FormatError(
+                f"the job's own definition of {code} (userCCD) lacks atoms or bonds, or has bonds of atoms that it lacks",
+                hint="it needs _chem_comp_atom and _chem_comp_bond as the Chemical Component Dictionary has them",
+            )
+        return found
+    return None
 
 
 def _with_implicit_hydrogens(molecule: Chem.Mol) -> Chem.Mol:
@@ -278,7 +316,8 @@ def _beside(job: Job, ligand: JobLigand) -> Iterator[str]:
 
 def _ligand_source(ligand: _Ligand) -> LigandSource:
     entity = ligand.entity
-    found: LigandSource = {"chain": entity.ids[0], "origin": "ccd" if entity.components else "file"}
+    origin = ligand.origin or ("ccd" if entity.components else "file")
+    found: LigandSource = {"chain": entity.ids[0], "origin": origin}
     if entity.components:
         found["component"] = entity.name
     if ligand.smiles:

@@ -57,6 +57,8 @@ class Job:
         Id of the ligand in the pocket.
     definitions : str
         CIF of components that the input defines.
+    definitions_path : str
+        Path of a file that defines components.
     notes : list of str
         Notes on parts of the input that no sentence can hold.
     """
@@ -67,6 +69,7 @@ class Job:
     pocket: dict[str, set[int]] = field(default_factory=dict)
     binder: str = ""
     definitions: str = ""
+    definitions_path: str = ""
     notes: list[str] = field(default_factory=list)
     error: FormatError | None = None
 

@@ -55,10 +55,10 @@ class ChemComps:
 
     def names(self) -> list[str]:
         """Return the components that have atoms, in file order."""
-        return list(dict.fromkeys(map(_plain, self._atoms.get("comp_id", ()))))
+        return list(dict.fromkeys(map(_plain, self._atom_comps)))
 
     def get(self, name: str) -> Component | None:
-        """Return a component with its bonds, or None if the block does not define them.
+        """Return a component with its bonds, or None if the block does not define them, or bonds of atoms that it lacks.
 
         Files of the PDB have no charges here: they follow from the bonds and hydrogens, or for metals and radicals from
         the dictionary's entry of the same name.
@@ -74,23 +74,25 @@ class ChemComps:
         names = _column(self._atoms, "atom_id", rows)
         index = {atom: place for place, atom in enumerate(names)}
         bonds = self._component_bonds(name, index)
-        if not bonds and len(rows) > 1:
+        if bonds is None or (not bonds and len(rows) > 1):
             return None
         found = _component(name, names, self._atoms, rows, bonds)
         return found if "charge" in self._atoms else _with_charges(found)
 
-    def _component_bonds(self, name: str, index: dict[str, int]) -> list[_RawBond]:
+    def _component_bonds(self, name: str, index: dict[str, int]) -> list[_RawBond] | None:
+        """Return the bonds of a component; None if one is that of an atom which the component lacks."""
         table = self._bonds
         rows = _rows(self._bond_comps, name)
         if not rows or "atom_id_1" not in table or "atom_id_2" not in table:
             return []
         orders = _column(table, "value_order" if "value_order" in table else "type", rows)
-        ends = zip(_column(table, "atom_id_1", rows), _column(table, "atom_id_2", rows), strict=True)
+        ends = list(zip(_column(table, "atom_id_1", rows), _column(table, "atom_id_2", rows), strict=True))
+        if not all(first in index and second in index for first, second in ends):
+            return None
         stereo = _column(table, "pdbx_stereo_config", rows)
         return [
             (index[first], index[second], _ORDERS.get(order.lower(), 1), label)
             for (first, second), order, label in zip(ends, orders, stereo, strict=True)
-            if first in index and second in index
         ]
 
     @cached_property
@@ -103,11 +105,25 @@ class ChemComps:
 
     @cached_property
     def _atom_comps(self) -> list[str]:
-        return list(self._atoms.get("comp_id", ()))
+        return self._owners(self._atoms, self._single)
 
     @cached_property
     def _bond_comps(self) -> list[str]:
-        return list(self._bonds.get("comp_id", ()))
+        names = self.names()
+        return self._owners(self._bonds, names[0] if len(names) == 1 else None)
+
+    @property
+    def _single(self) -> str | None:
+        """The component that the block is about, if it is one."""
+        ids = list(self._block.find_values("_chem_comp.id"))
+        return ids[0] if len(ids) == 1 else None
+
+    @staticmethod
+    def _owners(table: dict[str, gemmi.cif.Column], single: str | None) -> list[str]:
+        """Return the component of each row; a table without ``comp_id`` (AlphaFold 3) is that of the only component."""
+        if (comps := table.get("comp_id")) is not None:
+            return list(comps)
+        return [] if single is None or not table else [single] * len(next(iter(table.values())))
 
 
 def _table(block: gemmi.cif.Block, prefix: str) -> dict[str, gemmi.cif.Column]:

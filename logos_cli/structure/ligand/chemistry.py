@@ -21,10 +21,11 @@ _LARGEST_RIGID_RING = 7
 
 @dataclass(slots=True)
 class Drawing:
-    """The SMILES of a ligand, and its number of heavy atoms."""
+    """The SMILES of a ligand, its number of heavy atoms, and the metals whose geometry it does not have."""
 
     smiles: str
     n_atoms: int
+    metals: tuple[str, ...] = ()
 
 
 def draw(parts: Sequence[Fragment], links: Iterable[Link] = ()) -> Drawing:
@@ -46,9 +47,10 @@ def draw(parts: Sequence[Fragment], links: Iterable[Link] = ()) -> Drawing:
     molecule = builder.molecule()
     sanitize(molecule, " ".join(part.component.id for part in parts))
     _set_stereo(builder, molecule)
+    metals: list[str] = []
     if not builder.numbers.isdisjoint(PSEUDO_CHIRAL) or not NON_METALS.issuperset(builder.numbers):
-        drop_stereo(molecule)
-    return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms())
+        metals = drop_stereo(molecule)
+    return Drawing(str(Chem.MolToSmiles(molecule)), molecule.GetNumAtoms(), tuple(metals))
 
 
 def _draw_whole(part: Fragment) -> Drawing | None:
@@ -62,9 +64,8 @@ def _draw_whole(part: Fragment) -> Drawing | None:
     molecule = Chem.Mol(template)
     set_conformer(molecule, placed)
     Chem.AssignStereochemistryFrom3D(molecule)
-    if has_marks:
-        drop_stereo(molecule)
-    return Drawing(str(Chem.MolToSmiles(molecule)), len(placed))
+    metals = drop_stereo(molecule) if has_marks else []
+    return Drawing(str(Chem.MolToSmiles(molecule)), len(placed), tuple(metals))
 
 
 @lru_cache(maxsize=512)
@@ -99,22 +100,32 @@ def to_smiles(molecule: Chem.Mol) -> str:
     return smiles
 
 
-def drop_stereo(molecule: Chem.Mol) -> None:
+def drop_stereo(molecule: Chem.Mol) -> list[str]:
     """Remove marks of metals (geometry, or within a ring), of P or S with two terminal oxygens, and of chelate rings.
 
     Phosphates differ only by the position of a proton or charge, which no crystal structure shows. A double bond in a
     small ring with a metal (haem) has only one geometry; RDKit counts no dative bonds in rings, and marks it.
+
+    Returns
+    -------
+    list of str
+        The metals with a geometry of their own that is left out, by element.
     """
+    metals = []
     for atom in molecule.GetAtoms():
         tag = atom.GetChiralTag()
         if tag == Chem.ChiralType.CHI_UNSPECIFIED:
             continue
         is_metal = atom.GetAtomicNum() not in NON_METALS
-        if tag not in TETRAHEDRAL or is_pseudo_chiral(atom) or (is_metal and is_within_one_ring(atom)):
+        is_in_ring = is_metal and is_within_one_ring(atom)
+        if tag not in TETRAHEDRAL and is_metal and not is_in_ring:
+            metals.append(str(atom.GetSymbol()))
+        if tag not in TETRAHEDRAL or is_pseudo_chiral(atom) or is_in_ring:
             atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
     for bond in molecule.GetBonds():
         if bond.GetStereo() > Chem.BondStereo.STEREOANY and _is_in_chelate_ring(bond):
             bond.SetStereo(Chem.BondStereo.STEREONONE)
+    return metals
 
 
 def _is_in_chelate_ring(bond: Chem.Bond) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from logos_cli.chemistry.notes import NOT_CARRIED
 from logos_cli.errors import LogosError, MoleculeError
 from logos_cli.structure.ligand import build, chemistry
 from logos_cli.structure.ligand.chem_comp import ChemComps
@@ -79,7 +80,10 @@ class LigandSmilesResolver:
         if unlike:
             return self._unlike(ligand, components, origin, unlike)
         drawing = chemistry.draw(parts, [build.Link(place[one], place[other]) for one, other in ligand.links])
-        return LigandSmiles(drawing.smiles, origin, self._unmodelled(ligand, drawing.n_atoms))
+        notes = self._unmodelled(ligand, drawing.n_atoms)
+        if drawing.metals:
+            notes += (f"{NOT_CARRIED}the geometry of {', '.join(drawing.metals)} in {ligand}",)
+        return LigandSmiles(drawing.smiles, origin, notes)
 
     def definition(self, residue: Residue) -> tuple[Component, str] | None:
         """Return the component of a residue's name, and its origin: ``chem_comp`` (the file) or ``ccd``."""

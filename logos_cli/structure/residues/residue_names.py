@@ -9,6 +9,7 @@ import gemmi
 
 from logos_cli.structure.ligand.dictionary import component
 from logos_cli.structure.residues.force_field_names import NAMES, WATER
+from logos_cli.structure.types import Role
 
 STANDARD = {
     "ALA": "A",
@@ -102,6 +103,19 @@ def is_amino_acid(name: str) -> bool:
     if name in STANDARD or name in COMMON_MODIFIED or name in NAMES:
         return True
     return bool(gemmi.find_tabulated_residue(name).is_amino_acid())
+
+
+@cache
+def role_of_modified(name: str) -> Role:
+    """Return the role of a modified amino acid or nucleotide, one with a standard parent in the dictionary; else OTHER."""
+    if name in COMMON_MODIFIED:
+        return Role.PROTEIN
+    known = component(name)
+    if known is None or not known.parent:
+        return Role.OTHER
+    if "PEPTIDE LINKING" in known.type:
+        return Role.PROTEIN
+    return Role.NUCLEIC if "NA LINKING" in known.type else Role.OTHER
 
 
 @cache

@@ -64,7 +64,7 @@ def standard_names(atoms: AtomTable) -> list[str]:
     for index, name in enumerate(table.names):
         if name not in doubtful:
             continue
-        heavy = _heavy_names(atoms, index)
+        heavy = heavy_names(atoms, index)
         if name in NAMES:
             if heavy <= _ATOM_NAMES[NAMES[name].standard] | _ENDS:
                 names[index] = NAMES[name].standard
@@ -141,7 +141,7 @@ def _is_doubtful(name: str) -> bool:
     return name in NAMES or not (residue_names.is_water(name) or residue_names.is_nucleotide(name))
 
 
-def _heavy_names(atoms: AtomTable, index: int) -> frozenset[str]:
+def heavy_names(atoms: AtomTable, index: int) -> frozenset[str]:
     """Return the names of a residue's heavy atoms; GROMOS calls the last carbon of isoleucine CD."""
     first, last = int(atoms.residues.first[index]), int(atoms.residues.last[index])
     numbers: list[int] = atoms.elements[first:last].tolist()

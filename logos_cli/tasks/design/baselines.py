@@ -25,9 +25,12 @@ def n_mutations(reference: str, sequence: str) -> int:
 
 
 def blosum62(reference: str, sequence: str) -> float | None:
-    """Return the sum over the substitutions of the entries of BLOSUM62 (Henikoff 1992); None for another length."""
+    """Return the sum over the substitutions of the entries of BLOSUM62 (Henikoff 1992).
+
+    None for another length, and for residues that the matrix lacks (U, O).
+    """
     if len(reference) != len(sequence):
         return None
     matrix = _blosum62()
-    pairs = ((a, b) for a, b in zip(reference, sequence, strict=True) if a != b)
-    return sum(matrix.get(pair, -4.0) for pair in pairs)
+    entries = [matrix.get((a, b)) for a, b in zip(reference, sequence, strict=True) if a != b]
+    return sum(known) if len(known := [entry for entry in entries if entry is not None]) == len(entries) else None

@@ -209,7 +209,9 @@ def _baselines(
         sums = [blosum62(reference, each) for each in held]
         if known := [each for each in sums if each is not None]:
             found["BLOSUM62"] = (
-                spearman(known, truth) if len(known) == len(held) else Estimate.unknown("lengths differ", len(held))
+                spearman(known, truth)
+                if len(known) == len(held)
+                else Estimate.unknown("lengths differ, or BLOSUM62 lacks a residue", len(held))
             )
     name = "ridge on one-hot" if assay.kind == "protein" else "ridge on Morgan fingerprints"
     if not _has_features(assay):

@@ -303,7 +303,9 @@ class MutantScoring:
         by_sum = (
             spearman(known, fitness)
             if len(known) == len(sums)
-            else Estimate.unknown("BLOSUM62 compares substitutions; some variants have insertions or deletions")
+            else Estimate.unknown(
+                "BLOSUM62 compares substitutions; some variants have insertions or deletions, or residues that it lacks"
+            )
         )
         return [spearman([pair[0] for pair in self._trivial], fitness), by_sum]
 

@@ -206,3 +206,37 @@ def test_headers_of_other_lengths(n_lines: int) -> None:
 def test_a_title_of_digits_is_no_counts_line() -> None:
     assert read(ETHANOL.replace("V2000", ""))[0] == "CCO"
     assert read(ETHANOL.replace("title", "123456789"))[0] == "CCO"
+
+
+@pytest.mark.parametrize(("kind", "smiles", "written"), [(1, "CCO", "single"), (2, "CC=O", "double"), (5, "CC~O", "~")])
+@pytest.mark.parametrize("topology", [1, 2])
+def test_a_bond_in_or_out_of_a_ring_keeps_its_order(kind: int, smiles: str, written: str, topology: int) -> None:
+    text = block("C C O", f"1-2:1 2-3:{kind}").replace(f"  2  3  {kind}  0", f"  2  3  {kind}  0  0  {topology}")
+    found, notes = read(text)
+    assert found == smiles
+    assert split_notes(notes) == [f"the query of the bond of atoms 2 and 3, written {written}"]
+    found, notes = read(v3000("CCO").replace("M  V30 2 1 2 3", f"M  V30 2 {kind} 2 3 TOPO={topology}"))
+    assert (found, split_notes(notes)) == (smiles, [f"the query of the bond of atoms 2 and 3, written {written}"])
+
+
+def test_a_block_with_r_groups_stands_for_several_molecules() -> None:
+    group = v3000("F").split("V3000\n")[1].split("M  END")[0]
+    text = v3000("CCO").replace(
+        "M  END", f'M  V30 BEGIN RGROUP 1\nM  V30 RLOGIC 0 0 ""\n{group}M  V30 END RGROUP\nM  END'
+    )
+    with pytest.raises(MoleculeError, match=r"defines R groups \(BEGIN RGROUP\): it stands for several molecules"):
+        read_molblock(text)
+
+
+@pytest.mark.parametrize(("parity", "is_noted"), [(0, False), (1, True), (2, True), (3, False)])
+def test_stereo_without_coordinates_is_noted(parity: int, is_noted: bool) -> None:
+    flat = block("C C O F", "1-2:1 2-3:1 2-4:1").splitlines()
+    text = "\n".join(
+        f"{0:10.4f}{0:10.4f}{0:10.4f}{line[30:]}" if line[30:34].strip() in {"C", "O", "F"} else line for line in flat
+    )
+    lines = f"{text}\n".split("\n")
+    lines[5] = f"{lines[5][:39]}{parity:3d}{lines[5][42:]}"
+    found, notes = read("\n".join(lines))
+    assert found == "CC(O)F"
+    told = "the stereo that the file, which has no coordinates, states by the parity of the atoms 2"
+    assert split_notes(notes) == ([told] if is_noted else [])

@@ -25,6 +25,7 @@ from logos_cli.grammar import Form
 from logos_cli.objects.base import to_text
 from logos_cli.objects.protein import Protein
 from logos_cli.records import Record
+from logos_cli.tasks.design.baselines import blosum62
 from logos_cli.tasks.design.mutations import mutant, mutations
 
 ALL = tuple(metric.name for metric in (*PLUGIN.metrics, *PLUGIN.summary_metrics))
@@ -73,6 +74,27 @@ def test_a_residue_without_a_mass_has_a_reason() -> None:
     assert "residue X" in values["protein_mass"].reason
     assert isinstance(values["gravy"], Unavailable)
     assert isinstance(properties.molecular_weight("MUOK"), float)
+
+
+@pytest.mark.parametrize("letter", "BZXUO")
+def test_a_residue_without_a_charge_has_a_reason(letter: str) -> None:
+    for sequence in (f"MK{letter}V", f"{letter}MKV", f"MKV{letter}", letter):
+        values = PLUGIN.score(subject(sequence), ALL, Context())
+        for name in ("charge_ph7", "isoelectric_point"):
+            assert values[name] == Unavailable(f"the charge of residue {letter} is unknown")
+
+
+def test_leucine_or_isoleucine_has_what_both_have() -> None:
+    values, *both = (PLUGIN.score(subject(f"MK{letter}V"), ALL, Context()) for letter in "JLI")
+    for name in ("n_residues", "protein_mass", "charge_ph7", "isoelectric_point"):
+        assert values[name] == both[0][name] == both[1][name]
+    assert values["gravy"] == Unavailable("the hydropathy of residue J is unknown")
+
+
+def test_a_residue_that_blosum62_lacks_has_no_sum() -> None:
+    assert blosum62("MKCV", "MRCL") == 2 + 1
+    assert blosum62("MKCV", "MKUV") is None
+    assert blosum62("MKUV", "MRUV") == 2
 
 
 # -- sets ----------------------------------------------------------------------------------------------------

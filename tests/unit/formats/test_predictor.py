@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,73 @@ def test_a_component_that_the_job_defines(tmp_path: Path) -> None:
     assert _read(tmp_path, job)[0].text.endswith("<MoleculeS>CCO<MoleculeE>")
     (record,) = _read(tmp_path, _job(_protein(), _ligand(ccdCodes=["NEW-1"])))
     assert "has no NEW-1" in (record.reason or "")
+
+
+def _definition(name: str, *, block: str = "", atoms: str = "C1 C2 O1", bonds: str = "C1-C2 C2=O1") -> str:
+    """A component as AlphaFold 3 documents it: bonds without comp_id."""
+    rows = [f"{name} {atom} {atom[0]} 0 N 0.0 0.0 0.0" for atom in atoms.split()]
+    pairs = [f"{re.sub('[-=]', ' ', pair)} {'DOUB' if '=' in pair else 'SING'} N" for pair in bonds.split()]
+    columns = ("comp_id", "atom_id", "type_symbol", "charge", "pdbx_leaving_atom_flag")
+    ideal = [f"_chem_comp_atom.pdbx_model_Cartn_{axis}_ideal" for axis in "xyz"]
+    return "\n".join(
+        [
+            f"data_{block or name}\n#\n_chem_comp.id {name}\n_chem_comp.type non-polymer\n#\nloop_",
+            *(f"_chem_comp_atom.{column}" for column in columns),
+            *ideal,
+            *rows,
+            "#\nloop_\n_chem_comp_bond.atom_id_1\n_chem_comp_bond.atom_id_2\n_chem_comp_bond.value_order",
+            "_chem_comp_bond.pdbx_aromatic_flag",
+            *pairs,
+            "#\n",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "cif"),
+    [
+        ("MY-X7F", _definition("MY-X7F")),
+        ("MY-X7F", _definition("OTHER", atoms="N1 C1", bonds="N1-C1") + _definition("MY-X7F")),
+        ("ATP", _definition("ATP")),
+        ("atp", _definition("ATP")),
+        ("ATP", _definition("LIG", block="ATP")),
+        ("ATP", _definition("ATP", atoms="C1 C2 O1 H1 H2 H3 H4", bonds="C1-C2 C2=O1 C1-H1 C1-H2 C1-H3 C2-H4")),
+    ],
+)
+def test_the_jobs_own_definition_counts_more_than_the_dictionary(tmp_path: Path, code: str, cif: str) -> None:
+    job = _job(_protein(), _ligand(ccdCodes=[code]), userCCD=cif)
+    (record,) = _read(tmp_path, job)
+    assert record.text.endswith("<MoleculeS>CC=O<MoleculeE>")
+    assert record.source["ligand"]["origin"] == "chem_comp"
+    is_noted = any("its definition is used, not that of the dictionary" in note for note in record.source["notes"])
+    assert is_noted == (code != "MY-X7F")
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"userCCD": _definition("ATP", bonds="C1-C2 C2=O9")}, "own definition of ATP (userCCD) lacks atoms or bonds"),
+        (
+            {"userCCD": _definition("ATP").split("#\nloop_\n_chem_comp_bond")[0]},
+            "own definition of ATP (userCCD) lacks",
+        ),
+        ({"userCCD": "data_ATP\n_chem_comp.id ATP\n"}, "own definition of ATP (userCCD) lacks"),
+        ({"userCCD": {"ATP": "x"}}, "userCCD is no text"),
+        ({"userCCDPath": "mine.cif"}, "may define ATP in the file mine.cif (userCCDPath), which is not read"),
+    ],
+)
+def test_a_definition_that_cannot_be_used_is_no_reason_for_the_dictionarys(
+    tmp_path: Path, keys: dict[str, object], reason: str
+) -> None:
+    (record,) = _read(tmp_path, _job(_protein(), _ligand(ccdCodes=["ATP"]), **keys))
+    assert reason in (record.reason or "")
+
+
+def test_other_ligands_of_a_job_with_definitions_are_those_of_the_dictionary(tmp_path: Path) -> None:
+    job = _job(_protein(), _ligand(ccdCodes=["BNZ"]), userCCD=_definition("MY-X7F"))
+    assert _read(tmp_path, job)[0].text.endswith("<MoleculeS>c1ccccc1<MoleculeE>")
+    job = _job(_protein(), _ligand(smiles=_ASPIRIN), userCCDPath="mine.cif")
+    assert _read(tmp_path, job)[0].text.endswith(f"<MoleculeS>{_ASPIRIN}<MoleculeE>")
 
 
 def test_what_no_sentence_carries_is_noted(tmp_path: Path) -> None:

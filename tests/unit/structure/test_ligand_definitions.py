@@ -8,7 +8,8 @@ from rdkit import Chem
 from logos_cli.errors import InputError
 from logos_cli.structure.ligand import fit
 from logos_cli.structure.ligand.dictionary import component
-from tests.structures import AMIDE, ligand_lines, notes, one, pdb, peptide_lines, read
+from tests import receptors
+from tests.structures import AMIDE, atom_line, ligand_lines, notes, one, pdb, peptide_lines, read
 
 PEPTIDE = peptide_lines()
 IBUPROFEN = "CC(C)Cc1ccc([C@H](C)C(=O)O)cc1"
@@ -139,3 +140,18 @@ def test_a_structure_file_as_ligand_is_refused(tmp_path):
         read(pdb(PEPTIDE), ligand=str(path))
     with pytest.raises(InputError, match="no such file"):
         read(pdb(PEPTIDE), ligand=str(tmp_path / "absent.pdb"))
+
+
+@pytest.mark.parametrize("is_cis", [True, False])
+def test_the_geometry_of_a_metal_is_noted(is_cis: bool):
+    x, y, z = (value + 6 for value in receptors.centre())
+    places = [(2.0, 0, 0), (0, 2.0, 0), (-2.0, 0, 0), (0, -2.0, 0)]
+    names = ["N1", "N2", "CL1", "CL2"] if is_cis else ["N1", "CL1", "N2", "CL2"]
+    atoms = [
+        ("PT1", "PT", (0.0, 0, 0)),
+        *((name, name.rstrip("12"), at) for name, at in zip(names, places, strict=True)),
+    ]
+    lines = [atom_line(name, "CPT", "L", 1, (x + a, y + b, z + c), symbol) for name, symbol, (a, b, c) in atoms]
+    entry = one(pdb(PEPTIDE, lines), ligand="CPT")
+    assert "@" not in entry.source["ligand"]["smiles"]
+    assert "not carried: the geometry of Pt in CPT L:1" in notes(entry)
