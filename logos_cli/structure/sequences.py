@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from logos_cli.errors import FormatError, Span
 from logos_cli.grammar.spec import RESIDUES
+from logos_cli.io.missing import is_missing, may_be_residues
 
 _NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NUCLEOTIDES = frozenset("ACGTUN")
@@ -49,10 +50,12 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
     Raises
     ------
     FormatError
-        If a character is not a residue (the error has its line and column), the residues are three-letter codes, or
-        no residue is left.
+        If a character is not a residue (the error has its line and column), the residues are three-letter codes or a
+        word for a missing value, or no residue is left.
     """
     text = "".join(line for _, line in lines)
+    if is_missing(text):
+        _refuse_missing(text, lines, source)
     if text.isascii() and text.isalpha():
         _refuse_codes(text.upper(), lines, source)
         return (text, []) if text.isupper() else (text.upper(), ["lower-case residues read as upper case"])
@@ -78,6 +81,16 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
         raise _not_a_residue(lines, source)
     _refuse_codes(upper, lines, source)
     return upper, notes
+
+
+def _refuse_missing(text: str, lines: Sequence[tuple[int, str]], source: str) -> None:
+    """Refuse a word that stands for no sequence (``nan``, ``None``, ``n.d.``); capitals of the 20 amino acids are a peptide."""
+    if any(map(str.isalpha, text)) and not (text.isupper() and may_be_residues(text)):
+        raise FormatError(
+            f"{text.strip()!r} stands for a missing sequence",
+            source=f"{source}:{lines[0][0]}",
+            hint="leave the record out, or write its residues in capitals",
+        )
 
 
 def _refuse_codes(text: str, lines: Sequence[tuple[int, str]], source: str) -> None:

@@ -10,6 +10,7 @@ from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.table.identifiers import key_of
 from logos_cli.grammar import Form, parse
+from logos_cli.io.missing import is_missing, may_be_residues
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.material import Material, material_from_blocks
@@ -161,7 +162,8 @@ class Columns:
         """Return the columns with note of those that hold only nucleotides in these rows."""
         found = []
         for role in _SEQUENCES.intersection(self.by_role):
-            letters = "".join(str(row.get(self.by_role[role]) or "") for row in rows).upper()
+            cells = (row.get(self.by_role[role]) for row in rows)
+            letters = "".join(str(cell) for cell in cells if not is_missing(cell)).upper()
             text = "".join(letter for letter in letters if letter not in " -.*")
             has_proteins = any(_key(name).endswith("_aa") for row in rows[:1] for name in row)
             if is_nucleotide(text) or (has_proteins and may_be_nucleotides(text)):
@@ -260,9 +262,12 @@ class Columns:
         self, cells: Mapping[str, object], values: Mapping[str, object], source: Source, options: ReadOptions
     ) -> Protein | Antibody:
         chains: list[str] = []
-        present = [role for role in ("heavy", "light", "sequence") if values.get(role)]
+        present = [role for role in ("heavy", "light", "sequence") if not is_missing(values.get(role))]
         if not present:
             _text(values, next(iter(values)))
+        absent = [f"the {role} {word!r} read as a missing value" for role, word in _absent_words(values)]
+        if absent:
+            source["notes"] = [*source.get("notes", ()), *absent]
         for role in present:
             sequence, notes = clean_sequence([(source["line"], _text(values, role))], str(source["path"]))
             if options.translate and may_be_nucleotides(sequence):
@@ -312,10 +317,24 @@ def _find(role: str, names: Mapping[str, str]) -> str | None:
     return next((names[name] for name in _NAMES[role] if name in names), None)
 
 
+def _absent_words(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return the roles without a value whose word for that could be a sequence, with the word."""
+    words = [(role, str(value)) for role, value in values.items() if value is not None and is_missing(value)]
+    return [(role, word) for role, word in words if may_be_residues(word)]
+
+
 def _text(values: Mapping[str, object], role: str) -> str:
     value = values.get(role)
-    if value is None or value == "":
-        raise FormatError(f"the column with the {role} is empty")
+    if is_missing(value):
+        word = value.strip() if isinstance(value, str) else ""
+        raise FormatError(
+            f"the column with the {role} holds {word!r}, which stands for a missing value"
+            if word
+            else f"the column with the {role} is empty",
+            hint="if the peptide of these residues is meant, write it as FASTA"
+            if role in _SEQUENCES and may_be_residues(word)
+            else None,
+        )
     if not isinstance(value, str):
         raise FormatError(f"the column with the {role} holds no text")
     return value.strip()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 
-from logos_cli.errors import FormatError, InputError, LogosError
+from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
 from logos_cli.formats.table.identifiers import identifying, key_of
@@ -114,7 +114,12 @@ def _with_own_columns(row: TableRow, options: ReadOptions) -> tuple[TableRow, Co
     try:
         if row.problem is None:
             present = {key: value for key, value in row.cells.items() if value is not None}
-            return row, Columns.choose(present, options, "")
+            try:
+                return row, Columns.choose(present, options, "")
+            except UsageError:
+                if len(present) == len(row.cells):
+                    raise
+            return row, Columns.choose(row.cells, options, "")  # the column to read may be one that is null
     except LogosError as error:
         error.source = None
         row = TableRow(row.line, row.cells, error)
@@ -269,7 +274,7 @@ def _iter_json(source: Input) -> Iterator[TableRow]:
     """Yield the objects of JSON lines, or of one array, which is read at once."""
     if _JSON_ARRAY.match(source.head):
         try:
-            values = json.loads(source.read())
+            values = _parsed_json(source.read())
         except (ValueError, RecursionError) as error:
             raise FormatError(f"not JSON: {error}", source=source.name) from error
         if not isinstance(values, list):
@@ -280,9 +285,14 @@ def _iter_json(source: Input) -> Iterator[TableRow]:
     for number, line in enumerate(source.text_lines(), 1):
         if line.strip():
             try:
-                yield _json_row(json.loads(line), number)
+                yield _json_row(_parsed_json(line), number)
             except (ValueError, RecursionError) as error:
                 yield TableRow(number, {}, FormatError(f"not a line of JSON: {error}"))
+
+
+def _parsed_json(text: str | bytes) -> object:
+    """Return the value of a text; NaN and infinity, which Python writes and JSON does not know, are null."""
+    return json.loads(text, parse_constant=lambda _name: None)
 
 
 def _json_row(value: object, number: int) -> TableRow:

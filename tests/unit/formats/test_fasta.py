@@ -295,3 +295,17 @@ def test_the_remains_of_a_pdb_file_are_no_sequences() -> None:
     source = Input("-", io.BytesIO(b"ATOM\nATOM  \nTER\nHETATM\nEND\n"))
     with pytest.raises(InputError, match="no known format"):
         detect(source)
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "NaN", "None", "null", "NULL", "n.a.", "N.D.", "TBD", "not available", "Unknown"]
+)
+def test_words_for_a_missing_value_are_no_residues(word: str) -> None:
+    bad, good = read(f">a\n{word}\n>b\nMKV\n")
+    assert f"{word!r} stands for a missing sequence" in str(bad.error)
+    assert sequences([good]) == {"b": "MKV"}
+
+
+@pytest.mark.parametrize("peptide", ["NA", "ND", "NAN", "MISSING"])
+def test_peptides_in_capitals_are_residues(peptide: str) -> None:
+    assert sequences(read(f">a\n{peptide}\n")) == {"a": peptide}

@@ -354,3 +354,55 @@ def test_short_nucleotides_beside_amino_acids_are_no_protein() -> None:
     assert "nucleotide" in str(entry.error)
     (entry,) = read("id,sequence,sequence_vdj_aa\na,GAGGTGCAG,EVQLVESGG\n")
     assert entry.item == Protein("EVQLVESGG")
+
+
+# -- missing values ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["NA", "ND", "nan", "Nil", "missing"])
+def test_words_that_could_be_peptides_stand_for_missing_values(word: str) -> None:
+    """Asn-Asp is no light chain: beside a heavy chain the word is left out with a note; alone it is refused."""
+    pair, alone = read(f"id,heavy,light\na,{HEAVY},{word}\nb,{word},\n")
+    assert pair.item == Antibody((HEAVY,))
+    assert pair.source["notes"] == [f"the light {word!r} read as a missing value"]
+    assert f"holds {word!r}, which stands for a missing value" in str(alone.error)
+    assert "as FASTA" in str(alone.error.hint if alone.error else "")
+    assert items(read(f"id,sequence\na,{word}\nb,MKV\n")) == [None, Protein("MKV")]
+
+
+@pytest.mark.parametrize(
+    "word", ["NULL", "None", "N/A", "n.a.", "TBD", "Unknown", "not  determined", "#N/A", "-", ".", "?"]
+)
+def test_other_words_are_empty_cells(word: str) -> None:
+    pair, alone = read(f"id,heavy,light\na,{HEAVY},{word}\nb,{word},{word}\n")
+    assert pair.item == Antibody((HEAVY,))
+    assert "notes" not in pair.source
+    assert "stands for a missing value" in str(alone.error)
+    for header, cell in (
+        ("smiles", "CCO"),
+        ("sequence", "MKV"),
+        ("rxn", "CBr.N>>CN"),
+        ("text", "<MoleculeS>C<MoleculeE>"),
+    ):
+        missing, present = read(f"id,{header}\na,{word}\nb,{cell}\n")
+        assert f"holds {' '.join(word.split())!r}" in str(missing.error).replace("  ", " ")
+        assert present.item is not None
+
+
+def test_words_are_no_nucleotides() -> None:
+    (first, *_) = read("id,sequence\na,GAGGTG\nb,CAGCTGG\nc,TGGAG\nd,NULL\n", form=Form.PROTEIN)
+    assert "read as residues" in first.source["notes"][0]
+
+
+def test_nan_in_json_is_null() -> None:
+    entries = read(f'{{"id": "a", "heavy": "{HEAVY}", "light": NaN, "kd": Infinity}}\n')
+    assert items(entries) == [Antibody((HEAVY,))]
+    assert "columns" not in entries[0].source
+
+
+@pytest.mark.parametrize("column", ["smiles", "sequence", "heavy"])
+def test_a_column_that_is_null_is_empty_and_not_unknown(column: str) -> None:
+    (entry,) = read(f'{{"id": "b", "{column}": null}}\n')
+    assert f"the column with the {column} is empty" in str(entry.error)
+    (entry,) = read('{"id": "c", "x": null}\n')
+    assert "no column with a sequence, SMILES or reaction is known among: id, x" in str(entry.error)
