@@ -8,6 +8,7 @@ from typing import Final
 
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.table.chains import chain_role, check_left_out, find_chain
 from logos_cli.formats.table.identifiers import key_of
 from logos_cli.grammar import Form, parse
 from logos_cli.io.missing import is_missing, may_be_residues
@@ -78,6 +79,13 @@ _AMBIGUOUS = frozenset(
 
 KNOWN_COLUMNS = frozenset(name for role in _DISTINCT for name in _NAMES[role]) - (_AMBIGUOUS - {"text"})
 """Names that show that logos can read a table."""
+
+
+def is_known(name: str) -> bool:
+    """Return whether the name of a column shows that logos can read the table."""
+    key = key_of(name)
+    return key in KNOWN_COLUMNS or chain_role(key) is not None
+
 
 _ROLES: dict[Form, tuple[tuple[str, ...], ...]] = {
     Form.PROTEIN: (("sequence",),),
@@ -157,6 +165,19 @@ class Columns:
                     hint=f"choose one: --column '{used}'",
                 )
         return found._of_receptors(names, options)
+
+    def check_chains(self, rows: Sequence[Mapping[str, object]], options: ReadOptions, source: str) -> None:
+        """Refuse a table of antibodies if a chain that these rows have is in a column of unknown name.
+
+        Raises
+        ------
+        UsageError
+            If there is such a column, and the options do not name one.
+        """
+        if self.form is Form.ANTIBODY and self.locus is None and options.column is None:
+            for role in ("heavy", "light"):
+                if role not in self.by_role:
+                    check_left_out(role, rows, self.used, source)
 
     def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
         """Return the columns with note of those that hold only nucleotides in these rows."""
@@ -261,25 +282,13 @@ class Columns:
     def _sequences(
         self, cells: Mapping[str, object], values: Mapping[str, object], source: Source, options: ReadOptions
     ) -> Protein | Antibody:
-        chains: list[str] = []
         present = [role for role in ("heavy", "light", "sequence") if not is_missing(values.get(role))]
         if not present:
             _text(values, next(iter(values)))
         absent = [f"the {role} {word!r} read as a missing value" for role, word in _absent_words(values)]
         if absent:
             source["notes"] = [*source.get("notes", ()), *absent]
-        for role in present:
-            sequence, notes = clean_sequence([(source["line"], _text(values, role))], str(source["path"]))
-            if options.translate and may_be_nucleotides(sequence):
-                sequence = translate(sequence)
-                notes.append(TRANSLATED)
-            elif role in self.nucleotides or is_nucleotide(sequence):
-                if options.form is not Form.PROTEIN or self.locus is not None:
-                    raise nucleotide_error(sequence, f"{source['path']}:{source['line']}")
-                notes.append(READ_AS_RESIDUES)
-            if notes:
-                source["notes"] = [*source.get("notes", ()), *notes]
-            chains.append(sequence)
+        chains = [self._chain(role, _text(values, role), source, options) for role in present]
         locus = str(cells.get(self.locus) or "") if self.locus else ""
         if self.form is not Form.ANTIBODY:
             return Protein(chains[0])
@@ -296,9 +305,35 @@ class Columns:
         source["notes"] = [*source.get("notes", ()), f"a chain of a T-cell receptor ({locus}), read as a protein"]
         return Protein(chains[0])
 
+    def _chain(self, role: str, text: str, source: Source, options: ReadOptions) -> str:
+        """Return the residues of one cell; notes go to ``source``.
+
+        Raises
+        ------
+        FormatError
+            If they are no residues, or nucleotides that the options neither translate nor read as a protein.
+        """
+        sequence, notes = clean_sequence([(source["line"], text)], str(source["path"]))
+        if options.translate and may_be_nucleotides(sequence):
+            sequence = translate(sequence)
+            notes.append(TRANSLATED)
+        elif role in self.nucleotides or is_nucleotide(sequence):
+            if options.form is not Form.PROTEIN or self.locus is not None:
+                raise nucleotide_error(sequence, f"{source['path']}:{source['line']}")
+            notes.append(READ_AS_RESIDUES)
+        if self.form is Form.ANTIBODY and len(sequence) < _LEAST_CHAIN:
+            raise FormatError(
+                f"the {role} chain has {len(sequence)} residues: {sequence}",
+                hint="a column with letters of chains in a PDB file holds no sequence",
+            )
+        if notes:
+            source["notes"] = [*source.get("notes", ()), *notes]
+        return sequence
+
 
 _SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
 _SEQUENCE_FORMS: Final = frozenset((Form.PROTEIN, Form.ANTIBODY))
+_LEAST_CHAIN: Final = 3
 _POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
 """Beginnings of a HELM."""
 
@@ -313,8 +348,9 @@ def _is_part(columns: Columns, found: list[Columns]) -> bool:
     return any(columns.used < other.used for other in found)
 
 
-def _find(role: str, names: Mapping[str, str]) -> str | None:
-    return next((names[name] for name in _NAMES[role] if name in names), None)
+def _find(role: str, names: dict[str, str]) -> str | None:
+    found = next((names[name] for name in _NAMES[role] if name in names), None)
+    return found or (find_chain(role, names) if role in ("heavy", "light") else None)
 
 
 def _absent_words(values: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
-from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
+from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns, is_known
 from logos_cli.formats.table.identifiers import identifying, key_of
 from logos_cli.formats.table.kinds import binary_kind
 from logos_cli.formats.table.rows import TableRow
@@ -50,7 +50,7 @@ class TableFormat(Format):
         header = next((line for line in lines if line.strip()), "")
         delimiter = _delimiter(header)
         columns = _split(header, delimiter)
-        if KNOWN_COLUMNS.intersection(map(key_of, columns)):
+        if any(map(is_known, columns if len(columns) > 1 else ())) or key_of(columns[0]) in KNOWN_COLUMNS:
             return 0.85
         widths = {len(_split(line, delimiter)) for line in lines[:-1][:20] if line.strip()}
         regular = len(columns) > 1 and len(lines) > 1 and widths == {len(columns)}
@@ -104,7 +104,9 @@ def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -
     whole = [row for row in first if row.problem is None] or first
     if not whole:
         return
-    columns = Columns.choose(whole[0].cells, options, source).looking_at([row.cells for row in whole])
+    cells = [row.cells for row in whole]
+    columns = Columns.choose(cells[0], options, source).looking_at(cells)
+    columns.check_chains(cells, options, source)
     for row in chain(first, rows):
         yield row, columns
 
@@ -113,17 +115,24 @@ def _with_own_columns(row: TableRow, options: ReadOptions) -> tuple[TableRow, Co
     """Return a row with its columns, or with the reason why it has none."""
     try:
         if row.problem is None:
-            present = {key: value for key, value in row.cells.items() if value is not None}
-            try:
-                return row, Columns.choose(present, options, "")
-            except UsageError:
-                if len(present) == len(row.cells):
-                    raise
-            return row, Columns.choose(row.cells, options, "")  # the column to read may be one that is null
+            columns = _columns_of(row.cells, options)
+            columns.check_chains([row.cells], options, "")
+            return row, columns
     except LogosError as error:
         error.source = None
         row = TableRow(row.line, row.cells, error)
     return row, Columns(options.form)
+
+
+def _columns_of(cells: Mapping[str, object], options: ReadOptions) -> Columns:
+    """Return the columns of an object, those that are not null if possible."""
+    present = {key: value for key, value in cells.items() if value is not None}
+    try:
+        return Columns.choose(present, options, "")
+    except UsageError:
+        if len(present) == len(cells):
+            raise
+    return Columns.choose(cells, options, "")
 
 
 class _Entries:

@@ -406,3 +406,88 @@ def test_a_column_that_is_null_is_empty_and_not_unknown(column: str) -> None:
     assert f"the column with the {column} is empty" in str(entry.error)
     (entry,) = read('{"id": "c", "x": null}\n')
     assert "no column with a sequence, SMILES or reaction is known among: id, x" in str(entry.error)
+
+
+# -- columns of chains ---------------------------------------------------------------------------------------
+
+LIGHT = "DIQMTQSPSSLSASVGDRVTITC"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "VHorVHH,VL",  # CoV-AbDab
+        "VH or VHH,VL or VK",
+        "HeavySequence,LightSequence",  # Thera-SAbDab
+        "Heavy Sequence,Light Sequence",
+        "heavy_sequence,light_sequence",  # PLAbDab
+        "sequence_alignment_aa_heavy,sequence_alignment_aa_light",  # OAS
+        "VH_sequence,VL",
+        "heavy_chain_aa,light_chain",
+        "heavy_chain_seq,light",
+        "VH (aa),VL (aa)",
+        "VL AA,VH AA",
+        "Heavy Chain,Light Chain",
+        "HC_seq,LC_seq",
+        "hchain_sequence,lchain_sequence",
+        "Variable heavy chain,Variable light chain",
+    ],
+)
+@pytest.mark.parametrize("form", [None, Form.ANTIBODY])
+def test_chains_by_the_words_of_their_columns(header: str, form: Form | None) -> None:
+    first, second = (HEAVY, LIGHT) if not header.startswith("VL") else (LIGHT, HEAVY)
+    names = header.split(",")
+    assert items(read(f"{header},Ab or Nb\n{first},{second},Ab\n", form=form)) == [Antibody((HEAVY, LIGHT))]
+    row = json.dumps({names[0]: first, names[1]: second})
+    assert items(read(row, form=form)) == [Antibody((HEAVY, LIGHT))]
+    dna, more_dna = DNA, DNA[::-1]
+    with_dna = f"{header},heavy_dna,light_nt\n{first},{second},{dna},{more_dna}\n"
+    assert items(read(with_dna, form=form)) == [Antibody((HEAVY, LIGHT))]
+
+
+def test_a_nanobody_is_its_one_chain() -> None:
+    pair, single = read(f"Name,VHorVHH,VL\na,{HEAVY},{LIGHT}\nb,{HEAVY},ND\n")
+    assert (pair.item, single.item) == (Antibody((HEAVY, LIGHT)), Antibody((HEAVY,)))
+
+
+@pytest.mark.parametrize("name", ["my VH (final)", "heavy v2", "VHH_humanised", "IGH_input", "Heavy_dna"])
+def test_a_chain_in_a_column_of_unknown_name_is_not_dropped(name: str) -> None:
+    for form in (None, Form.ANTIBODY):
+        with pytest.raises(UsageError, match="seems to hold the heavy chain") as caught:
+            read(f"id,{name},VL\na,{HEAVY},{LIGHT}\n", form=form)
+        assert "rename it to heavy" in (caught.value.hint or "")
+    (entry,) = read(json.dumps({"id": "a", name: HEAVY, "VL": LIGHT}))
+    assert "seems to hold the heavy chain" in str(entry.error)
+    alone = f"id,{name},VL\na,{HEAVY},{LIGHT}\n"
+    assert items(read(alone, form=Form.ANTIBODY, column="VL")) == [Antibody((LIGHT,))]
+
+
+@pytest.mark.parametrize("name", ["my VL (final)", "light v2", "VK_humanised", "IGL_input", "Kappa_dna"])
+def test_a_light_chain_in_a_column_of_unknown_name_is_not_dropped(name: str) -> None:
+    with pytest.raises(UsageError, match="seems to hold the light chain"):
+        read(f"id,heavy,{name}\na,{HEAVY},{LIGHT}\n")
+
+
+def test_annotations_of_a_chain_are_no_chain() -> None:
+    header = "Name,VL,Heavy V Gene,CDRH3,cdr3_aa_heavy,heavy_chain_id,heavy_germline,VH identity"
+    text = f"{header}\na,{LIGHT},IGHV3-23,ARDYWGQGTLVTVSS,ARDYWGQGTLVTVSS,H,{HEAVY},97.1\n"
+    assert items(read(text)) == [Antibody((LIGHT,))]
+
+
+def test_several_columns_of_one_chain_must_be_chosen_from() -> None:
+    with pytest.raises(UsageError, match="2 columns may be the heavy chain: VH seq, heavy chain seq"):
+        read(f"VH seq,heavy chain seq,VL\n{HEAVY},{HEAVY},{LIGHT}\n")
+    assert items(read(f"VH seq,VH aa seq,VL\n{DNA},{HEAVY},{LIGHT}\n")) == [Antibody((HEAVY, LIGHT))]
+
+
+def test_letters_of_chains_are_no_sequences() -> None:
+    """SAbDab's summary names the chains of a PDB file."""
+    (entry,) = read("pdb,heavy_chain,light_chain\n1abc,H,L\n")
+    assert "the heavy chain has 1 residues: H" in str(entry.error)
+    with pytest.raises(UsageError, match="no column"):
+        read("pdb,Hchain,Lchain\n1abc,H,L\n")
+
+
+@pytest.mark.parametrize("line", ["VHVL", "AAVLAA"])
+def test_a_peptide_of_such_words_is_no_header(line: str) -> None:
+    assert detect(Input("-", io.BytesIO(f"{line}\nMKVLLA\n".encode()))) is not PLUGIN
