@@ -12,7 +12,7 @@ from itertools import chain, islice
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns, is_known
-from logos_cli.formats.table.identifiers import identifying, key_of
+from logos_cli.formats.table.identifiers import classes, identifying, key_of
 from logos_cli.formats.table.kinds import binary_kind
 from logos_cli.formats.table.rows import TableRow
 from logos_cli.grammar import Form
@@ -58,19 +58,18 @@ class TableFormat(Format):
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield one entry a row."""
-        entries = _Entries(source, options)
-        empty = True
-        if _JSON_ARRAY.match(source.head) or _JSON_OBJECT.match(source.head):
-            # objects may differ: columns are chosen for each, and each may fail on its own
-            for row in _iter_json(source):
-                empty = False
-                yield from entries.of(*_with_own_columns(row, options))
-        else:
-            for row, columns in _with_columns(_rows(source, options), options, source.name):
-                empty = False
-                yield from entries.of(row, columns)
-        if empty:
+        is_json = bool(_JSON_ARRAY.match(source.head) or _JSON_OBJECT.match(source.head))
+        rows = _iter_json(source) if is_json else _rows(source, options)
+        first = list(islice(rows, _PEEKED))
+        if not first:
             raise InputError("the table has no rows", source=source.name)
+        if is_json:  # objects may differ: columns are chosen for each, and each may fail on its own
+            with_columns = (_with_own_columns(row, options) for row in chain(first, rows))
+        else:
+            with_columns = _with_columns(first, rows, options, source.name)
+        entries = _Entries(source, options, classes([row.cells for row in first]))
+        for row, columns in with_columns:
+            yield from entries.of(row, columns)
 
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of tables, for programs and for people, and of JSON."""
@@ -98,12 +97,11 @@ def _rows(source: Input, options: ReadOptions) -> Iterator[TableRow]:
     return iter_binary(source, kind, options)
 
 
-def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -> Iterator[tuple[TableRow, Columns]]:
-    """Yield the rows, each with the columns that make an object; the first rows show which hold nucleotides."""
-    first = list(islice(rows, _PEEKED))
+def _with_columns(
+    first: list[TableRow], rows: Iterator[TableRow], options: ReadOptions, source: str
+) -> Iterator[tuple[TableRow, Columns]]:
+    """Yield the first rows and the others, each with the columns that make an object; the first show which hold nucleotides."""
     whole = [row for row in first if row.problem is None] or first
-    if not whole:
-        return
     cells = [row.cells for row in whole]
     columns = Columns.choose(cells[0], options, source).looking_at(cells)
     columns.check_chains(cells, options, source)
@@ -138,18 +136,21 @@ def _columns_of(cells: Mapping[str, object], options: ReadOptions) -> Columns:
 class _Entries:
     """The entries of one file."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:
+    def __init__(self, source: Input, options: ReadOptions, classes: frozenset[str]) -> None:
         self._source = source
         self._options = options
+        self._classes = classes
         self._of_entry = options.of_entry
         self._ids = UniqueIds()
 
     def of(self, row: TableRow, columns: Columns) -> Iterator[Entry]:
         """Yield the entry of a row, unless it is not wanted."""
         cells, source, options = row.cells, self._source, self._options
-        named = identifying(cells, columns.used)
+        named = identifying(cells, columns.used | self._classes)
         name = " ".join(str(cells[named]).split()) if named else ""
         entry_id = self._ids.take(name or f"{source.stem}:{row.line}")
+        if named and entry_id != str(cells[named]):
+            named = None  # the cell is kept beside the identifier, which has a number
         if options.takes is None or options.takes(entry_id):
             provenance: Source = {**source.provenance, "line": row.line}
             place = (provenance, source.name)

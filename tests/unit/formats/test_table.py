@@ -491,3 +491,42 @@ def test_letters_of_chains_are_no_sequences() -> None:
 @pytest.mark.parametrize("line", ["VHVL", "AAVLAA"])
 def test_a_peptide_of_such_words_is_no_header(line: str) -> None:
     assert detect(Input("-", io.BytesIO(f"{line}\nMKVLLA\n".encode()))) is not PLUGIN
+
+
+# -- identifiers ---------------------------------------------------------------------------------------------
+
+
+def columns(entries: list[Entry], name: str) -> list[object]:
+    return [entry.source["columns"][name] for entry in entries]
+
+
+@pytest.mark.parametrize("values", [("1", "0", "1"), ("0.52", "1.7", "3.1")])
+def test_a_label_is_kept_as_it_is(values: tuple[str, ...]) -> None:
+    entries = read("smiles,label\n" + "".join(f"CCO,{value}\n" for value in values))
+    assert [entry.id for entry in entries] == ["stdin:2", "stdin:3", "stdin:4"]
+    assert columns(entries, "label") == list(values)
+    entries = read("\n".join(json.dumps({"smiles": "CCO", "label": float(value)}) for value in values))
+    assert columns(entries, "label") == [float(value) for value in values]
+
+
+@pytest.mark.parametrize("name", ["name", "Title", "Compound Name"])
+def test_names_of_classes_are_no_identifiers(name: str) -> None:
+    rows = [("CCO", "toxic"), ("CCN", "safe"), ("CCC", "toxic")]
+    for text in (
+        f"smiles,{name}\n" + "".join(f"{smiles},{value}\n" for smiles, value in rows),
+        json.dumps([{"smiles": smiles, name: value} for smiles, value in rows]),
+    ):
+        entries = read(text)
+        assert all(entry.id.startswith("stdin:") for entry in entries)
+        assert columns(entries, name) == ["toxic", "safe", "toxic"]
+    named = read(f"smiles,{name}\nCCO,a\nCCN,b\nCCC,\nCCCC,\n")
+    assert [entry.id for entry in named] == ["a", "b", "stdin:4", "stdin:5"]
+    assert all("columns" not in entry.source for entry in named)
+
+
+def test_the_cell_of_a_repeated_identifier_is_kept() -> None:
+    entries = read("id,smiles\nP1,CCO\nP1,CCN\nP2,CCC\n")
+    assert [entry.id for entry in entries] == ["P1", "P1_2", "P2"]
+    assert [entry.source.get("columns") for entry in entries] == [None, {"id": "P1"}, None]
+    late = "smiles,name\n" + "".join(f"{'C' * n},n{n}\n" for n in range(1, 151)) + "CCO,n7\n"
+    assert (read(late)[-1].id, columns(read(late)[-1:], "name")) == ("n7_2", ["n7"])
