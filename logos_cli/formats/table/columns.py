@@ -8,10 +8,12 @@ from typing import Final
 
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.table.cells import SEQUENCES, absent_words, smiles_of, text_of
 from logos_cli.formats.table.chains import chain_role, check_left_out, find_chain
 from logos_cli.formats.table.identifiers import key_of
+from logos_cli.formats.table.reactions import ReagentColumns, reaction_of
 from logos_cli.grammar import Form, parse
-from logos_cli.io.missing import is_missing, may_be_residues
+from logos_cli.io.missing import is_missing
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.material import Material, material_from_blocks
@@ -114,12 +116,15 @@ class Columns:
         Column with the locus or V gene of a receptor chain, in a table of AIRR.
     nucleotides : frozenset of str
         Roles of columns with only nucleotides in the first rows.
+    reagents : ReagentColumns
+        Columns with the molecules over the arrow of a reaction.
     """
 
     form: Form | None
     by_role: dict[str, str] = field(default_factory=dict)
     locus: str | None = None
     nucleotides: frozenset[str] = frozenset()
+    reagents: ReagentColumns = field(default_factory=ReagentColumns)
 
     @property
     def used(self) -> frozenset[str]:
@@ -180,16 +185,18 @@ class Columns:
                     check_left_out(role, rows, self.used, source)
 
     def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
-        """Return the columns with note of those that hold only nucleotides in these rows."""
+        """Return the columns with note of those that hold only nucleotides, or reagents, in these rows."""
         found = []
-        for role in _SEQUENCES.intersection(self.by_role):
+        for role in SEQUENCES.intersection(self.by_role):
             cells = (row.get(self.by_role[role]) for row in rows)
             letters = "".join(str(cell) for cell in cells if not is_missing(cell)).upper()
             text = "".join(letter for letter in letters if letter not in " -.*")
             has_proteins = any(_key(name).endswith("_aa") for row in rows[:1] for name in row)
             if is_nucleotide(text) or (has_proteins and may_be_nucleotides(text)):
                 found.append(role)
-        return replace(self, nucleotides=frozenset(found))
+        is_reaction = not {"rxn", "product"}.isdisjoint(self.by_role)
+        reagents = ReagentColumns.of(rows) if is_reaction else self.reagents
+        return replace(self, nucleotides=frozenset(found), reagents=reagents)
 
     @classmethod
     def _named(
@@ -254,29 +261,29 @@ class Columns:
         """
         values = {role: cells.get(name) for role, name in self.by_role.items()}
         if "sentence" in values:
-            sentence = parse(_text(values, "sentence"))
+            sentence = parse(text_of(values, "sentence"))
             return Entry(entry_id, from_sentence(sentence), source, form=sentence.form)
         if "smiles" in values:
             from logos_cli.formats.smiles_entries import molecule_entry
 
-            return molecule_entry(_text(values, "smiles"), entry_id, source, options)
+            return molecule_entry(text_of(values, "smiles"), entry_id, source, options)
         if "selfies" in values:
             from logos_cli.formats.smiles_entries import selfies_entry
 
-            return selfies_entry(_text(values, "selfies"), entry_id, source)
+            return selfies_entry(text_of(values, "selfies"), entry_id, source)
         if "helm" in values:
             from logos_cli.formats.helm_entries import helm_entry
 
-            return helm_entry(_text(values, "helm"), entry_id, source, options)
+            return helm_entry(text_of(values, "helm"), entry_id, source, options)
         if "metal" in values:
-            metal, linkers = _list(values, "metal"), _list(values, "linkers")
+            metal, linkers = _blocks(values, "metal"), _blocks(values, "linkers")
             material = material_from_blocks(metal, linkers)
             if cells.get("kind") == Form.MATERIAL and not options.canonical:
                 # `decode` wrote the blocks in order; RDKit would change the canonical SMILES of a few cages again
                 material = Material(".".join(metal), tuple(linkers))
             return Entry(entry_id, material, source)
         if "rxn" in values or "product" in values:
-            return _reaction(values, entry_id, source, options)
+            return reaction_of(values, self.reagents.molecules(cells, options), entry_id, source, options)
         return Entry(entry_id, self._sequences(cells, values, source, options), source)
 
     def _sequences(
@@ -284,11 +291,11 @@ class Columns:
     ) -> Protein | Antibody:
         present = [role for role in ("heavy", "light", "sequence") if not is_missing(values.get(role))]
         if not present:
-            _text(values, next(iter(values)))
-        absent = [f"the {role} {word!r} read as a missing value" for role, word in _absent_words(values)]
+            text_of(values, next(iter(values)))
+        absent = [f"the {role} {word!r} read as a missing value" for role, word in absent_words(values)]
         if absent:
             source["notes"] = [*source.get("notes", ()), *absent]
-        chains = [self._chain(role, _text(values, role), source, options) for role in present]
+        chains = [self._chain(role, text_of(values, role), source, options) for role in present]
         locus = str(cells.get(self.locus) or "") if self.locus else ""
         if self.form is not Form.ANTIBODY:
             return Protein(chains[0])
@@ -331,7 +338,6 @@ class Columns:
         return sequence
 
 
-_SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
 _SEQUENCE_FORMS: Final = frozenset((Form.PROTEIN, Form.ANTIBODY))
 _LEAST_CHAIN: Final = 3
 _POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
@@ -353,50 +359,6 @@ def _find(role: str, names: dict[str, str]) -> str | None:
     return found or (find_chain(role, names) if role in ("heavy", "light") else None)
 
 
-def _absent_words(values: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return the roles without a value whose word for that could be a sequence, with the word."""
-    words = [(role, str(value)) for role, value in values.items() if value is not None and is_missing(value)]
-    return [(role, word) for role, word in words if may_be_residues(word)]
-
-
-def _text(values: Mapping[str, object], role: str) -> str:
-    value = values.get(role)
-    if is_missing(value):
-        word = value.strip() if isinstance(value, str) else ""
-        raise FormatError(
-            f"the column with the {role} holds {word!r}, which stands for a missing value"
-            if word
-            else f"the column with the {role} is empty",
-            hint="if the peptide of these residues is meant, write it as FASTA"
-            if role in _SEQUENCES and may_be_residues(word)
-            else None,
-        )
-    if not isinstance(value, str):
-        raise FormatError(f"the column with the {role} holds no text")
-    return value.strip()
-
-
-def _list(values: Mapping[str, object], role: str) -> list[str]:
-    """Return a list of SMILES: JSON's list, or one text split at dots."""
-    value = values.get(role)
-    if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
-        return list(value)
-    return _text(values, role).split(".")
-
-
-def _reaction(values: Mapping[str, object], entry_id: str, source: Source, options: ReadOptions) -> Entry:
-    from logos_cli.formats.reaction_entries import reaction_entry, split_reaction, to_entry
-
-    if "rxn" in values:
-        text = _text(values, "rxn")
-        smiles, rest = split_reaction(text) or (text, "")
-        return reaction_entry(f"{smiles} {rest}" if rest[:1] == "|" else smiles, entry_id, source, options)
-    return to_entry(_molecules(values, "reactants"), (), _molecules(values, "product"), entry_id, source, options)
-
-
-def _molecules(values: Mapping[str, object], role: str) -> list[str]:
-    """Return the SMILES of one side of a reaction: JSON's list, or one text."""
-    value = values.get(role)
-    if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
-        return list(value)
-    return [_text(values, role)]
+def _blocks(values: Mapping[str, object], role: str) -> list[str]:
+    """Return the building blocks of a framework: JSON's list, or one text split at dots."""
+    return smiles_of(values, role) if isinstance(values.get(role), list) else text_of(values, role).split(".")

@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
@@ -14,6 +15,7 @@ from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns, is_known
 from logos_cli.formats.table.identifiers import classes, identifying, key_of
 from logos_cli.formats.table.kinds import binary_kind
+from logos_cli.formats.table.reactions import ReagentColumns
 from logos_cli.formats.table.rows import TableRow
 from logos_cli.grammar import Form
 from logos_cli.io.formulas import unguarded
@@ -64,7 +66,8 @@ class TableFormat(Format):
         if not first:
             raise InputError("the table has no rows", source=source.name)
         if is_json:  # objects may differ: columns are chosen for each, and each may fail on its own
-            with_columns = (_with_own_columns(row, options) for row in chain(first, rows))
+            reagents = ReagentColumns.of([row.cells for row in first])
+            with_columns = (_with_own_columns(row, options, reagents) for row in chain(first, rows))
         else:
             with_columns = _with_columns(first, rows, options, source.name)
         entries = _Entries(source, options, classes([row.cells for row in first]))
@@ -109,13 +112,13 @@ def _with_columns(
         yield row, columns
 
 
-def _with_own_columns(row: TableRow, options: ReadOptions) -> tuple[TableRow, Columns]:
+def _with_own_columns(row: TableRow, options: ReadOptions, reagents: ReagentColumns) -> tuple[TableRow, Columns]:
     """Return a row with its columns, or with the reason why it has none."""
     try:
         if row.problem is None:
-            columns = _columns_of(row.cells, options)
+            columns = _columns_of(row.cells, options).looking_at([row.cells])
             columns.check_chains([row.cells], options, "")
-            return row, columns
+            return row, replace(columns, reagents=reagents)
     except LogosError as error:
         error.source = None
         row = TableRow(row.line, row.cells, error)
