@@ -40,6 +40,8 @@ class ProteinChain:
         One-based number of the record in the file.
     text : str
         The letters in the file, with gaps and stops.
+    is_row : bool
+        Whether it is a row of an alignment.
     error : FormatError, optional
         Why there is no sequence.
     """
@@ -48,6 +50,7 @@ class ProteinChain:
     record: int
     text: str = ""
     is_nucleic: bool = False
+    is_row: bool = False
     provenance: Source = field(default_factory=Source)
     notes: tuple[str, ...] = ()
     error: FormatError | None = None
@@ -62,7 +65,7 @@ class ProteinChain:
         """
         if self.error is not None:
             raise self.error
-        sequence, notes = clean_sequence([(1, self.text)], self.id)
+        sequence, notes = clean_sequence([(1, self.text)], self.id, is_row=self.is_row)
         if self.is_nucleic or (is_nucleotide(sequence) and options.form is not Form.PROTEIN):
             if options.translate:
                 return translate(sequence), [*notes, TRANSLATED]
@@ -179,7 +182,7 @@ def _chains_of(
     id = "" if record.id is None or record.id.startswith("<unknown") else record.id
     if wanted is None:
         text, error = _text_of(record)
-        yield ProteinChain(id, number, text, nucleic, provenance, tuple(messages), error)
+        yield ProteinChain(id, number, text, nucleic, kind.is_alignment, provenance, tuple(messages), error)
         return
     features = [feature for feature in record.features if feature.type.lower() == wanted.lower()]
     if not features and options.feature is None:

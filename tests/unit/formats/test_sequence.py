@@ -321,3 +321,10 @@ def test_what_does_not_follow_from_the_nucleotides_is_refused(
 ) -> None:
     _, entry = _coding(_GENE, tmp_path=tmp_path, **qualifiers)
     assert said in str(entry.error)
+
+
+def test_a_short_row_of_an_alignment_has_gaps_and_no_groups(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sto"
+    rows = {"a": "H-RGDS-OH", "b": "HARGDSMOH"}
+    AlignIO.write(MultipleSeqAlignment([SeqRecord(Seq(row), id=name) for name, row in rows.items()]), path, "stockholm")
+    assert _sequences(_read(path)) == ["HRGDSOH", "HARGDSMOH"]

@@ -530,3 +530,11 @@ def test_the_cell_of_a_repeated_identifier_is_kept() -> None:
     assert [entry.source.get("columns") for entry in entries] == [None, {"id": "P1"}, None]
     late = "smiles,name\n" + "".join(f"{'C' * n},n{n}\n" for n in range(1, 151)) + "CCO,n7\n"
     assert (read(late)[-1].id, columns(read(late)[-1:], "name")) == ("n7_2", ["n7"])
+
+
+@pytest.mark.parametrize("header", ["sequence", "heavy", "light"])
+def test_end_groups_in_cells_are_no_residues(header: str) -> None:
+    text = f"id,{header}\na,Ac-DEVD-AMC\nb,MKVLL\n"
+    for entries in (read(text), read("\n".join(map(json.dumps, csv.DictReader(io.StringIO(text)))))):
+        assert "'Ac' in 'Ac-DEVD-AMC'" in str(entries[0].error)
+        assert entries[1].item is not None
