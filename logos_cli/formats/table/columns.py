@@ -46,7 +46,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "reactions",
         "reactants_reagents_production",
     ),
-    "metal": ("metal", "metal_node", "node", "nodes"),
+    "mofid": ("mofid", "mofid_v1"),
+    "metal": ("metal", "metal_node", "metal_nodes", "node", "nodes"),
     "linkers": ("linkers", "linker"),
     "smiles": (
         "isomeric_smiles", "isomericsmiles", "isosmiles", "cxsmiles", "smiles", "canonical_smiles", "smi",
@@ -73,7 +74,7 @@ _T_CELL: Final = "TR"
 
 _DISTINCT = (
     *("product", "rxn", "smiles", "sequence", "heavy", "metal", "linkers", "sentence", "reactants", "light"),
-    *("selfies", "helm"),
+    *("selfies", "helm", "mofid"),
 )
 _AMBIGUOUS = frozenset(
     ("h", "l", "target", "source", "entry", "mol", "node", "structure", "primary", "protein", "text")
@@ -94,7 +95,7 @@ _ROLES: dict[Form, tuple[tuple[str, ...], ...]] = {
     Form.ANTIBODY: (("heavy", "light"), ("heavy",), ("light",), ("sequence",)),
     Form.REACTION: (("product", "reactants"), ("rxn",)),
     Form.RETROSYNTHESIS: (("product", "reactants"), ("rxn",)),
-    Form.MATERIAL: (("metal", "linkers"),),
+    Form.MATERIAL: (("metal", "linkers"), ("mofid",)),
     Form.MOLECULE: (("smiles",), ("selfies",), ("helm",)),
 }
 """Roles of the columns that make an object of each form, preferred ones first."""
@@ -263,6 +264,13 @@ class Columns:
         if "sentence" in values:
             sentence = parse(text_of(values, "sentence"))
             return Entry(entry_id, from_sentence(sentence), source, form=sentence.form)
+        if "mofid" in values:
+            from logos_cli.formats.mofid_entries import mofid_entry, split_mofid
+
+            mofid = split_mofid(text_of(values, "mofid"))
+            if mofid is None:
+                raise FormatError("the cell is no MOFid", hint="e.g. '[O-]C(=O)C(=O)[O-].[Zn] MOFid-v1.sql.cat0'")
+            return mofid_entry(mofid[0], entry_id, source)
         if "smiles" in values:
             from logos_cli.formats.smiles_entries import molecule_entry
 
