@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -50,7 +50,7 @@ class TableFormat(Format):
             return 0.6
         lines = head[:SNIFFED].decode("utf-8", "replace").splitlines()
         header = next((line for line in lines if line.strip()), "")
-        delimiter = _delimiter(header)
+        delimiter = _delimiter(lines)
         columns = _split(header, delimiter)
         if any(map(is_known, columns if len(columns) > 1 else ())) or key_of(columns[0]) in KNOWN_COLUMNS:
             return 0.85
@@ -213,18 +213,33 @@ def _check_hidden(row: TableRow, columns: Columns, provenance: Source, options: 
 # -- CSV -----------------------------------------------------------------------------------------------------
 
 
-def _delimiter(header: str) -> str:
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return the delimiter of the columns of a table, by its first lines.
+
+    It is a space if the header has no other delimiter, its first word is no column to read (a SMILES and its name are a list), a
+    later one is, and each line has as many words.
+    """
+    filled = [line for line in lines if line.strip()]
+    header = filled[0] if filled else ""
+    words = header.split()
+    if not any(map(header.count, _DELIMITERS)) and len(filled) > 1 and not (is_known(header) or is_known(words[0])):
+        is_regular = all(len(line.split()) == len(words) for line in filled[1:_PEEKED])
+        if any(map(is_known, words)) and is_regular:
+            return " "
     return max(_DELIMITERS, key=header.count)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return line.split()
     return [cell.strip().strip('"').strip() for cell in line.split(delimiter)]
 
 
 def _iter_csv(source: Input) -> Iterator[TableRow]:
     lines = (f"{line}\n" for line in source.text_lines())
     before, header = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
-    delimiter = _delimiter(header)
+    head = source.head[:SNIFFED].decode("utf-8", "replace").splitlines()
+    delimiter = _delimiter(head if len(source.head) < SNIFFED else head[:-1] or head)  # the last line may be cut
     cells, _, problem = next(_csv_rows(iter([header]), delimiter), ([], 1, None))
     if problem is not None:
         raise problem.at(f"{source.name}:{before + 1}")
@@ -246,7 +261,7 @@ def _unique_names(cells: list[str]) -> list[str]:
 
 def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str], int, FormatError | None]]:
     """Yield the cells of each row, the number of its first line, and its problem."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == " ")
     while True:
         line = reader.line_num + 1
         try:

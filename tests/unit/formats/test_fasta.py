@@ -382,3 +382,10 @@ def test_gaps_are_gaps(row: str) -> None:
 def test_every_hyphen_of_an_a3m_is_a_gap(tmp_path: Path) -> None:
     entries = read_a3m(tmp_path, ">a\nH-RGDSAMC\n>b\nHARGDS-OH\n>c\nAc-RGDS-MC\n")
     assert sequences(entries) == {"a": "HRGDSAMC", "b": "HARGDSOH", "c": "ACRGDSMC"}
+
+
+@pytest.mark.parametrize("before", ["", " ", "\t", "\n  "])
+def test_an_indented_header_is_a_header(before: str) -> None:
+    entries = read(f"{before}>a first\nMKV\nLL\n  >b\nMKL\n")
+    assert sequences(entries) == {"a": "MKVLL", "b": "MKL"}
+    assert len(entries) == 2

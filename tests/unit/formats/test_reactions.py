@@ -145,3 +145,11 @@ def test_names_of_reagents_are_not_read_as_smiles(is_json: bool) -> None:
         *refused, plain = read(text, reagents=choice)
         assert all("the column 'reagents' holds no SMILES" in str(entry.error) for entry in refused)
         assert plain.item == Reaction(("CI", "N"), "CN")
+
+
+@pytest.mark.parametrize("head", ["$RDFILE 1\n$DATM 1\n", "$DATM 1\n", ""])
+@pytest.mark.parametrize("mark", ["$RFMT $RIREG 7", "$RFMT"])
+def test_an_rdf_without_its_first_lines(head: str, mark: str) -> None:
+    (entry,) = read(f"{head}{mark}\n{_rxn(['CCO', 'CC(=O)O'], ['CCOC(C)=O'])}")
+    assert entry.item == Reaction(("CCO", "CC(=O)O"), "CCOC(C)=O")
+    assert entry.id == ("7" if "RIREG" in mark else "saponification")

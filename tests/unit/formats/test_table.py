@@ -538,3 +538,25 @@ def test_end_groups_in_cells_are_no_residues(header: str) -> None:
     for entries in (read(text), read("\n".join(map(json.dumps, csv.DictReader(io.StringIO(text)))))):
         assert "'Ac' in 'Ac-DEVD-AMC'" in str(entries[0].error)
         assert entries[1].item is not None
+
+
+# -- columns separated by spaces -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("space", [" ", "   "])
+def test_columns_separated_by_spaces(space: str) -> None:
+    entries = read("id smiles pIC50\na CCO 5\nb C1CC 6\n\nc CCN 7\n".replace(" ", space))
+    assert [(entry.id, entry.item) for entry in entries] == [
+        ("a", Molecule("CCO")),
+        ("b", None),
+        ("c", Molecule("CCN")),
+    ]
+    assert entries[0].source["columns"] == {"pIC50": "5"}
+    assert items(read(f"name{space}sequence\na{space}MKV\n")) == [Protein("MKV")]
+
+
+def test_a_smiles_and_its_name_are_a_list_and_a_header_of_two_words_is_one_column() -> None:
+    source = Input("-", io.BytesIO(b"smiles name\nCCO a\nCCN b\n"))
+    assert [entry.id for entry in detect(source).read(source, ReadOptions())] == ["a", "b"]
+    assert items(read("Canonical SMILES\nCCO\nCCN\n")) == [Molecule("CCO"), Molecule("CCN")]
+    assert items(read("my id,Ligand SMILES\na,CCO\n")) == [Molecule("CCO")]
