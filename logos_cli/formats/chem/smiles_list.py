@@ -13,7 +13,7 @@ from logos_cli.errors import InputError, MoleculeError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.chem.plugin import HEADER_WORDS
 from logos_cli.formats.helm_entries import helm_entry
-from logos_cli.formats.mofid_entries import split_mofid
+from logos_cli.formats.mofid_text import split_mofid
 from logos_cli.formats.reaction_entries import reaction_entry, split_reaction
 from logos_cli.formats.smiles_entries import molecule_entry, selfies_entry
 from logos_cli.grammar import Form

@@ -265,7 +265,8 @@ class Columns:
             sentence = parse(text_of(values, "sentence"))
             return Entry(entry_id, from_sentence(sentence), source, form=sentence.form)
         if "mofid" in values:
-            from logos_cli.formats.mofid_entries import mofid_entry, split_mofid
+            from logos_cli.formats.mofid_text import split_mofid
+            from logos_cli.formats.smiles_entries import mofid_entry
 
             mofid = split_mofid(text_of(values, "mofid"))
             if mofid is None:

@@ -65,6 +65,7 @@ class TableFormat(Format):
         first = list(islice(rows, _PEEKED))
         if not first:
             raise InputError("the table has no rows", source=source.name)
+        with_columns: Iterator[tuple[TableRow, Columns]]
         if is_json:  # objects may differ: columns are chosen for each, and each may fail on its own
             reagents = ReagentColumns.of([row.cells for row in first])
             with_columns = (_with_own_columns(row, options, reagents) for row in chain(first, rows))

@@ -1,4 +1,4 @@
-"""Read entries of MOFid: building blocks, then the net: ``linker.node MOFid-v1.pcu.cat0;NAME``."""
+"""Read MOFid: building blocks, then the net: ``linker.node MOFid-v1.pcu.cat0;NAME``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import Final
 
 from logos_cli.chemistry.notes import NOT_CARRIED
 from logos_cli.errors import MoleculeError
-from logos_cli.formats.base import Entry
-from logos_cli.grammar import Form
-from logos_cli.objects.material import material_from_blocks
-from logos_cli.records import Source
+from logos_cli.objects.material import Material, material_from_blocks
 
 _MOFID: Final = re.compile(r"(?P<smiles>\S*)\s+(?P<net>MOFid-v\d[^\s;]*)\s*(?:;\s*(?P<name>.*))?")
 _CARBON: Final = 6
@@ -24,17 +21,16 @@ def split_mofid(text: str) -> tuple[str, str] | None:
     return (f"{match['smiles']} {match['net']}", (match["name"] or "").strip()) if match else None
 
 
-def mofid_entry(text: str, entry_id: str, source: Source) -> Entry:
-    """Return the framework of one MOFid. A fragment with a metal is a node, any other a linker; the net is noted."""
-    from logos_cli.formats.smiles_entries import place
+def read_mofid(text: str) -> tuple[Material, str]:
+    """Return the framework of one MOFid, and a note of its net. A fragment with a metal is a node, any other a linker.
 
+    Raises
+    ------
+    MoleculeError
+        If the fragments are no framework.
+    """
     smiles, _, net = text.partition(" ")
-    try:
-        material = material_from_blocks(*_blocks(smiles))
-    except MoleculeError as error:
-        return Entry(entry_id, None, source, error.at(place(source)), Form.MATERIAL)
-    source["notes"] = [*source.get("notes", ()), f"{NOT_CARRIED}net and catenation, {net}"]
-    return Entry(entry_id, material, source)
+    return material_from_blocks(*_blocks(smiles)), f"{NOT_CARRIED}net and catenation, {net}"
 
 
 def _blocks(smiles: str) -> tuple[list[str], list[str]]:
