@@ -17,6 +17,7 @@ MOL2_MARK: Final = "@<TRIPOS>MOLECULE"
 """Beginning of the first line of a record in a MOL2 file."""
 
 _HEADER: Final = 3
+_MOST_HEADER: Final = 8
 _DAMAGED_END: Final = re.compile(r"\s*\${1,3}\s*|.{0,4}\${3,4}\s*")
 _NO_DELIMITER: Final = "another molecule follows without a line $$$$ between them"
 _ID_TAGS = ("id", "name", "comp_id", "chembl_id", "pubchem_compound_cid", "zinc_id", "idnumber", "catalog_id", "title")
@@ -38,8 +39,12 @@ class MoleculeText:
     @property
     def title(self) -> str:
         """The name of the record: its first line, in MOL2 its second."""
-        lines = self.text.split("\n", 2)
-        return " ".join(lines[1 if self.is_mol2 else 0].split())
+        lines = self.text.split("\n", _MOST_HEADER + 1)
+        if self.is_mol2:
+            return " ".join(lines[1].split())
+        counts = next((n for n, line in enumerate(lines) if COUNTS_LINE.fullmatch(line)), _HEADER)
+        n_added = max(counts - _HEADER, 0)  # blank lines above the title
+        return " ".join(lines[0 if any(map(str.strip, lines[:n_added])) else n_added].split())
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from logos_cli.chemistry.smiles import checked_smiles, parse_smiles, smiles_without_maps
+from logos_cli.chemistry.smiles import canonical_smiles, checked_smiles, parse_smiles, smiles_without_maps
 from logos_cli.errors import FormatError, LogosError, MoleculeError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.smiles_entries import place
@@ -54,8 +54,13 @@ def _n_arrows(text: str) -> int:
     return len(_ARROW.findall(text))
 
 
-def reaction_entry(text: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
-    """Return the entry of one reaction SMILES, with or without a CXSMILES extension; with an error where it is invalid."""
+def reaction_entry(
+    text: str, entry_id: str, source: Source, options: ReadOptions, further: Sequence[str] = ()
+) -> Entry:
+    """Return the entry of one reaction SMILES, with or without a CXSMILES extension; with an error where it is invalid.
+
+    ``further`` are reagents that a table has beside it; those that the reaction SMILES has as well are one.
+    """
     try:
         smiles, _, rest = text.partition(" ")
         sides = _ARROW.split(smiles)
@@ -70,6 +75,10 @@ def reaction_entry(text: str, entry_id: str, source: Source, options: ReadOption
             sides, notes = read_reaction(sides, split_extension(rest)[0])
             source["notes"] = [*source.get("notes", ()), *notes]
         reactants, reagents, products = (split_components(side) for side in sides)
+        if further:
+            known = {canonical_smiles(smiles_without_maps(part)) for part in (*reactants, *reagents)}
+            parts = [part for smiles in further for part in split_components(smiles)]
+            reagents += [part for part in parts if canonical_smiles(smiles_without_maps(part)) not in known]
         return to_entry(reactants, reagents, products, entry_id, source, options)
     except LogosError as error:
         return Entry(entry_id, None, source, error.at(place(source)), Form.REACTION)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from logos_cli.chemistry.smiles import checked_smiles
 from logos_cli.errors import MoleculeError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.mofid_text import read_mofid, split_mofid
 from logos_cli.grammar import Form
 from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Source
 
 
 def molecule_entry(text: str, entry_id: str, source: Source, options: ReadOptions) -> Entry:
-    """Return the entry of one SMILES, CXSMILES, InChI or SELFIES, with an error where RDKit rejects it."""
+    """Return the entry of one SMILES, CXSMILES, InChI or SELFIES, with an error where RDKit rejects it; a MOFid is a material."""
+    if "MOFid" in text and (mofid := split_mofid(text)):
+        return mofid_entry(mofid[0], entry_id, source)
     try:
         smiles = text
         if text.startswith("[") and text.endswith("]"):
@@ -28,6 +31,16 @@ def molecule_entry(text: str, entry_id: str, source: Source, options: ReadOption
         return Entry(entry_id, Molecule(checked_smiles(smiles, canonical=options.canonical)), source)
     except MoleculeError as error:
         return Entry(entry_id, None, source, error.at(place(source)), Form.MOLECULE)
+
+
+def mofid_entry(text: str, entry_id: str, source: Source) -> Entry:
+    """Return the entry of one MOFid, with an error where its fragments are no framework."""
+    try:
+        material, note = read_mofid(text)
+    except MoleculeError as error:
+        return Entry(entry_id, None, source, error.at(place(source)), Form.MATERIAL)
+    source["notes"] = [*source.get("notes", ()), note]
+    return Entry(entry_id, material, source)
 
 
 def selfies_entry(text: str, entry_id: str, source: Source) -> Entry:

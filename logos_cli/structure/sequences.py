@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from logos_cli.errors import FormatError, Span
 from logos_cli.grammar.spec import RESIDUES
+from logos_cli.io.missing import is_missing, may_be_residues
+from logos_cli.structure.end_groups import end_group
 
 _NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NUCLEOTIDES = frozenset("ACGTUN")
@@ -33,7 +35,7 @@ _HEAVY_END = re.compile(r"WG[A-Z]G[A-Z]{2}VTV[SA]")
 _LIGHT_END = re.compile(r"FG[A-Z]GT[KRQE][LVI][TED]")
 
 
-def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, list[str]]:
+def clean_sequence(lines: Sequence[tuple[int, str]], source: str, *, is_row: bool = False) -> tuple[str, list[str]]:
     """Return the residues of one record, and notes on the changes.
 
     Lower case (soft masking) becomes upper case. White space is removed, and so are the gaps ``-`` and ``.`` of an
@@ -45,17 +47,25 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
         The record's lines with their one-based numbers in the file.
     source : str
         Name of the file, for errors.
+    is_row : bool
+        Whether it is a row of an alignment, so that every ``-`` is a gap.
 
     Raises
     ------
     FormatError
-        If a character is not a residue (the error has its line and column), the residues are three-letter codes, or
-        no residue is left.
+        If a character is not a residue (the error has its line and column), the residues are three-letter codes or a
+        word for a missing value, or have end groups (``Ac-DEVD-AMC``), or no residue is left.
     """
     text = "".join(line for _, line in lines)
+    if is_missing(text):
+        _refuse_missing(text, lines, source)
     if text.isascii() and text.isalpha():
         _refuse_codes(text.upper(), lines, source)
-        return (text, []) if text.isupper() else (text.upper(), ["lower-case residues read as upper case"])
+        if text.isupper():
+            return text, []
+        _refuse_end_groups(text, lines, source, is_row=is_row)
+        return text.upper(), ["lower-case residues read as upper case"]
+    _refuse_end_groups(text, lines, source, is_row=is_row)
     notes: list[str] = []
     text = "".join(text.split())
     if text.endswith("*"):
@@ -78,6 +88,27 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str) -> tuple[str, 
         raise _not_a_residue(lines, source)
     _refuse_codes(upper, lines, source)
     return upper, notes
+
+
+def _refuse_missing(text: str, lines: Sequence[tuple[int, str]], source: str) -> None:
+    """Refuse a word that stands for no sequence (``nan``, ``None``, ``n.d.``); capitals of the 20 amino acids are a peptide."""
+    if any(map(str.isalpha, text)) and not (text.isupper() and may_be_residues(text)):
+        raise FormatError(
+            f"{text.strip()!r} stands for a missing sequence",
+            source=f"{source}:{lines[0][0]}",
+            hint="leave the record out, or write its residues in capitals",
+        )
+
+
+def _refuse_end_groups(text: str, lines: Sequence[tuple[int, str]], source: str, *, is_row: bool) -> None:
+    """Refuse a peptide with end groups or other words beside hyphens, which are no gaps then."""
+    if not is_row and (group := end_group(text)):
+        _refuse_codes("".join(filter(str.isalpha, text.upper())), lines, source)
+        raise FormatError(
+            f"{group!r} in {text.strip()[:60]!r} is a group of a peptide and no residue",
+            source=f"{source}:{lines[0][0]}",
+            hint="write the residues alone, or the whole molecule as SMILES or HELM; an alignment as .a3m, Stockholm or Clustal",
+        )
 
 
 def _refuse_codes(text: str, lines: Sequence[tuple[int, str]], source: str) -> None:

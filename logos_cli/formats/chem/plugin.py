@@ -25,6 +25,8 @@ _SMILES = re.compile(rf"(?:{_ATOM})(?:{_ATOM}|[-=#$:/\\~.()0-9%<>])*+")
 _HELM = re.compile(r"(?:PEPTIDE|RNA|CHEM|BLOB)\d+\{\S*")
 _INCHI = re.compile(r"InChI=|(?:InChIKey=)?[A-Z]{14}-[A-Z]{10}-[A-Z]$")
 _SNIFF_LINES = 50
+_MOST_HEADER = 8
+"""Most lines above the counts line, with blank ones before the title."""
 
 
 class ChemFormat(Format):
@@ -84,13 +86,13 @@ def _kind(head: bytes) -> str | None:
     start = head.lstrip()
     if start.startswith(b"$RXN"):
         return "rxn"
-    if start.startswith(b"$RDFILE"):
+    if start.startswith((b"$RDFILE", b"$DATM", b"$RFMT", b"$MFMT")):
         return "rdf"
     if b"@<TRIPOS>MOLECULE" in head:
         return "mol2"
     head = head[:SNIFFED]
     lines = head.splitlines()
-    for skip in (3, 2, 4):  # a lost or an added title line is common
+    for skip in (3, 2, *range(4, _MOST_HEADER + 1)):  # a lost or an added title line is common
         if len(lines) > skip and _COUNTS_LINE.match(lines[skip]) and _is_molblock(lines, skip):
             return "sdf"
     return "list" if _is_list(head, lines) else None

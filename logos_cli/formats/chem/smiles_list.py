@@ -13,6 +13,7 @@ from logos_cli.errors import InputError, MoleculeError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.chem.plugin import HEADER_WORDS
 from logos_cli.formats.helm_entries import helm_entry
+from logos_cli.formats.mofid_text import split_mofid
 from logos_cli.formats.reaction_entries import reaction_entry, split_reaction
 from logos_cli.formats.smiles_entries import molecule_entry, selfies_entry
 from logos_cli.grammar import Form
@@ -44,7 +45,10 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         if (">" in line or "→" in line) and (reaction := split_reaction(line)) is not None:
             smiles, rest = reaction
             is_reaction = True
-        text, name = (smiles, rest) if rest[:1] != "|" else _with_extension(smiles, rest)
+        if rest[:5] == "MOFid" and (mofid := split_mofid(line)):
+            text, name = mofid
+        else:
+            text, name = (smiles, rest) if rest[:1] != "|" else _with_extension(smiles, rest)
         name = name.split("\t", 1)[0].strip()
         entry_id = ids.take(name) if name else f"{prefix}{number}"
         if options.takes is not None and not options.takes(entry_id):

@@ -151,7 +151,7 @@ def _residues(record: SequenceText, source: str, options: ReadOptions) -> tuple[
             source=f"{source}:{record.line}",
             hint="remove it, or put its sequence under its header",
         )
-    sequence, notes = clean_sequence(record.lines, source)
+    sequence, notes = clean_sequence(record.lines, source, is_row=record.format == "a3m")
     if options.translate and may_be_nucleotides(sequence):
         return translate(sequence), [*notes, TRANSLATED]
     if not (record.is_nucleotide or is_nucleotide(sequence)):

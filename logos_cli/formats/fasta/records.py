@@ -55,7 +55,8 @@ def iter_records(source: Input) -> Iterator[SequenceText]:
     """Yield the records of a file, in constant memory but for the longest."""
     current: SequenceText | None = None
     bare: list[tuple[int, str]] = []
-    for number, text in enumerate(source.text_lines(), 1):
+    for number, line in enumerate(source.text_lines(), 1):
+        text = line.lstrip() if line[:1].isspace() and line.lstrip().startswith(">") else line
         if text.startswith(">"):
             if current is not None:
                 yield current

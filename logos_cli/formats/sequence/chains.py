@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from logos_cli.errors import FormatError, InputError
 from logos_cli.formats.base import ReadOptions
+from logos_cli.formats.sequence.coding import first_of, translate_coding
 from logos_cli.formats.sequence.kinds import Kind
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
@@ -39,6 +40,8 @@ class ProteinChain:
         One-based number of the record in the file.
     text : str
         The letters in the file, with gaps and stops.
+    is_row : bool
+        Whether it is a row of an alignment.
     error : FormatError, optional
         Why there is no sequence.
     """
@@ -47,6 +50,7 @@ class ProteinChain:
     record: int
     text: str = ""
     is_nucleic: bool = False
+    is_row: bool = False
     provenance: Source = field(default_factory=Source)
     notes: tuple[str, ...] = ()
     error: FormatError | None = None
@@ -61,7 +65,7 @@ class ProteinChain:
         """
         if self.error is not None:
             raise self.error
-        sequence, notes = clean_sequence([(1, self.text)], self.id)
+        sequence, notes = clean_sequence([(1, self.text)], self.id, is_row=self.is_row)
         if self.is_nucleic or (is_nucleotide(sequence) and options.form is not Form.PROTEIN):
             if options.translate:
                 return translate(sequence), [*notes, TRANSLATED]
@@ -178,7 +182,7 @@ def _chains_of(
     id = "" if record.id is None or record.id.startswith("<unknown") else record.id
     if wanted is None:
         text, error = _text_of(record)
-        yield ProteinChain(id, number, text, nucleic, provenance, tuple(messages), error)
+        yield ProteinChain(id, number, text, nucleic, kind.is_alignment, provenance, tuple(messages), error)
         return
     features = [feature for feature in record.features if feature.type.lower() == wanted.lower()]
     if not features and options.feature is None:
@@ -209,26 +213,24 @@ def _feature_chain(
 ) -> ProteinChain:
     """Return the protein of one feature: stated by the record, cut out of a protein, or translated."""
     qualifiers = feature.qualifiers
-    name = next((_first(qualifiers[key]) for key in _NAMING if qualifiers.get(key)), str(feature.location))
+    name = next((first_of(qualifiers[key]) for key in _NAMING if qualifiers.get(key)), str(feature.location))
     own: Source = {**provenance, "feature": {"type": feature.type, "location": str(feature.location), "name": name}}
     id = f"{record.id}:{'_'.join(name.split())}"
     if nucleic and ("pseudo" in qualifiers or "pseudogene" in qualifiers):
         return ProteinChain(id, number, provenance=own, error=FormatError("the coding sequence is a pseudogene's"))
     if stated := qualifiers.get("translation"):
-        return ProteinChain(id, number, _first(stated), provenance=own, notes=notes)
+        return ProteinChain(id, number, first_of(stated), provenance=own, notes=notes)
     try:
         if not nucleic:
             return ProteinChain(id, number, str(feature.extract(record.seq)), provenance=own, notes=notes)
-        whole = feature.extract(record.seq)
-        start = int(_first(qualifiers.get("codon_start", ["1"]))) - 1
-        protein = translate(str(whole)[start:].upper(), int(_first(qualifiers.get("transl_table", ["1"]))))
+        if feature.type.upper() == _CODING:
+            protein, found = translate_coding(feature, record.seq)
+        else:
+            table = int(first_of(qualifiers.get("transl_table", "1")))
+            protein, found = translate(str(feature.extract(record.seq)).upper(), table), [TRANSLATED]
     except (ValueError, TypeError, KeyError) as error:
         reason = FormatError(f"the feature cannot be read: {error}", hint="check its location")
         return ProteinChain(id, number, provenance=own, error=reason)
     except FormatError as error:
         return ProteinChain(id, number, provenance=own, error=error)
-    return ProteinChain(id, number, protein, provenance=own, notes=(*notes, TRANSLATED))
-
-
-def _first(value: object) -> str:
-    return str(value[0] if isinstance(value, list) else value)
+    return ProteinChain(id, number, protein, provenance=own, notes=(*notes, *found))

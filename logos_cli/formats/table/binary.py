@@ -12,8 +12,7 @@ from typing import Final
 
 from logos_cli.errors import FormatError, LogosError, MissingError, UsageError
 from logos_cli.formats.base import ReadOptions
-from logos_cli.formats.table.columns import KNOWN_COLUMNS
-from logos_cli.formats.table.identifiers import key_of
+from logos_cli.formats.table.columns import is_known
 from logos_cli.formats.table.rows import TableRow
 from logos_cli.io.input import Input
 
@@ -164,11 +163,7 @@ def _chosen(headers: Mapping[str, list[str]], options: ReadOptions, source: str,
     UsageError
         If there is none, or several.
     """
-    fits: Callable[[str], bool] = (
-        (lambda column: key_of(column) in KNOWN_COLUMNS)
-        if options.column is None
-        else (lambda column: column == options.column)
-    )
+    fits: Callable[[str], bool] = is_known if options.column is None else (lambda column: column == options.column)
     found = [name for name, columns in headers.items() if any(map(fits, columns))]
     if len(headers) == 1:
         return next(iter(headers))

@@ -8,8 +8,12 @@ from typing import Final
 
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.table.cells import SEQUENCES, absent_words, smiles_of, text_of
+from logos_cli.formats.table.chains import chain_role, check_left_out, find_chain
 from logos_cli.formats.table.identifiers import key_of
+from logos_cli.formats.table.reactions import ReagentColumns, reaction_of
 from logos_cli.grammar import Form, parse
+from logos_cli.io.missing import is_missing
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import from_sentence
 from logos_cli.objects.material import Material, material_from_blocks
@@ -42,7 +46,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "reactions",
         "reactants_reagents_production",
     ),
-    "metal": ("metal", "metal_node", "node", "nodes"),
+    "mofid": ("mofid", "mofid_v1"),
+    "metal": ("metal", "metal_node", "metal_nodes", "node", "nodes"),
     "linkers": ("linkers", "linker"),
     "smiles": (
         "isomeric_smiles", "isomericsmiles", "isosmiles", "cxsmiles", "smiles", "canonical_smiles", "smi",
@@ -69,7 +74,7 @@ _T_CELL: Final = "TR"
 
 _DISTINCT = (
     *("product", "rxn", "smiles", "sequence", "heavy", "metal", "linkers", "sentence", "reactants", "light"),
-    *("selfies", "helm"),
+    *("selfies", "helm", "mofid"),
 )
 _AMBIGUOUS = frozenset(
     ("h", "l", "target", "source", "entry", "mol", "node", "structure", "primary", "protein", "text")
@@ -78,12 +83,19 @@ _AMBIGUOUS = frozenset(
 KNOWN_COLUMNS = frozenset(name for role in _DISTINCT for name in _NAMES[role]) - (_AMBIGUOUS - {"text"})
 """Names that show that logos can read a table."""
 
+
+def is_known(name: str) -> bool:
+    """Return whether the name of a column shows that logos can read the table."""
+    key = key_of(name)
+    return key in KNOWN_COLUMNS or chain_role(key) is not None
+
+
 _ROLES: dict[Form, tuple[tuple[str, ...], ...]] = {
     Form.PROTEIN: (("sequence",),),
     Form.ANTIBODY: (("heavy", "light"), ("heavy",), ("light",), ("sequence",)),
     Form.REACTION: (("product", "reactants"), ("rxn",)),
     Form.RETROSYNTHESIS: (("product", "reactants"), ("rxn",)),
-    Form.MATERIAL: (("metal", "linkers"),),
+    Form.MATERIAL: (("metal", "linkers"), ("mofid",)),
     Form.MOLECULE: (("smiles",), ("selfies",), ("helm",)),
 }
 """Roles of the columns that make an object of each form, preferred ones first."""
@@ -105,12 +117,15 @@ class Columns:
         Column with the locus or V gene of a receptor chain, in a table of AIRR.
     nucleotides : frozenset of str
         Roles of columns with only nucleotides in the first rows.
+    reagents : ReagentColumns
+        Columns with the molecules over the arrow of a reaction.
     """
 
     form: Form | None
     by_role: dict[str, str] = field(default_factory=dict)
     locus: str | None = None
     nucleotides: frozenset[str] = frozenset()
+    reagents: ReagentColumns = field(default_factory=ReagentColumns)
 
     @property
     def used(self) -> frozenset[str]:
@@ -157,16 +172,32 @@ class Columns:
                 )
         return found._of_receptors(names, options)
 
+    def check_chains(self, rows: Sequence[Mapping[str, object]], options: ReadOptions, source: str) -> None:
+        """Refuse a table of antibodies if a chain that these rows have is in a column of unknown name.
+
+        Raises
+        ------
+        UsageError
+            If there is such a column, and the options do not name one.
+        """
+        if self.form is Form.ANTIBODY and self.locus is None and options.column is None:
+            for role in ("heavy", "light"):
+                if role not in self.by_role:
+                    check_left_out(role, rows, self.used, source)
+
     def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
-        """Return the columns with note of those that hold only nucleotides in these rows."""
+        """Return the columns with note of those that hold only nucleotides, or reagents, in these rows."""
         found = []
-        for role in _SEQUENCES.intersection(self.by_role):
-            letters = "".join(str(row.get(self.by_role[role]) or "") for row in rows).upper()
+        for role in SEQUENCES.intersection(self.by_role):
+            cells = (row.get(self.by_role[role]) for row in rows)
+            letters = "".join(str(cell) for cell in cells if not is_missing(cell)).upper()
             text = "".join(letter for letter in letters if letter not in " -.*")
             has_proteins = any(_key(name).endswith("_aa") for row in rows[:1] for name in row)
             if is_nucleotide(text) or (has_proteins and may_be_nucleotides(text)):
                 found.append(role)
-        return replace(self, nucleotides=frozenset(found))
+        is_reaction = not {"rxn", "product"}.isdisjoint(self.by_role)
+        reagents = ReagentColumns.of(rows) if is_reaction else self.reagents
+        return replace(self, nucleotides=frozenset(found), reagents=reagents)
 
     @classmethod
     def _named(
@@ -231,50 +262,49 @@ class Columns:
         """
         values = {role: cells.get(name) for role, name in self.by_role.items()}
         if "sentence" in values:
-            sentence = parse(_text(values, "sentence"))
+            sentence = parse(text_of(values, "sentence"))
             return Entry(entry_id, from_sentence(sentence), source, form=sentence.form)
+        if "mofid" in values:
+            from logos_cli.formats.mofid_text import split_mofid
+            from logos_cli.formats.smiles_entries import mofid_entry
+
+            mofid = split_mofid(text_of(values, "mofid"))
+            if mofid is None:
+                raise FormatError("the cell is no MOFid", hint="e.g. '[O-]C(=O)C(=O)[O-].[Zn] MOFid-v1.sql.cat0'")
+            return mofid_entry(mofid[0], entry_id, source)
         if "smiles" in values:
             from logos_cli.formats.smiles_entries import molecule_entry
 
-            return molecule_entry(_text(values, "smiles"), entry_id, source, options)
+            return molecule_entry(text_of(values, "smiles"), entry_id, source, options)
         if "selfies" in values:
             from logos_cli.formats.smiles_entries import selfies_entry
 
-            return selfies_entry(_text(values, "selfies"), entry_id, source)
+            return selfies_entry(text_of(values, "selfies"), entry_id, source)
         if "helm" in values:
             from logos_cli.formats.helm_entries import helm_entry
 
-            return helm_entry(_text(values, "helm"), entry_id, source, options)
+            return helm_entry(text_of(values, "helm"), entry_id, source, options)
         if "metal" in values:
-            metal, linkers = _list(values, "metal"), _list(values, "linkers")
+            metal, linkers = _blocks(values, "metal"), _blocks(values, "linkers")
             material = material_from_blocks(metal, linkers)
             if cells.get("kind") == Form.MATERIAL and not options.canonical:
                 # `decode` wrote the blocks in order; RDKit would change the canonical SMILES of a few cages again
                 material = Material(".".join(metal), tuple(linkers))
             return Entry(entry_id, material, source)
         if "rxn" in values or "product" in values:
-            return _reaction(values, entry_id, source, options)
+            return reaction_of(values, self.reagents.molecules(cells, options), entry_id, source, options)
         return Entry(entry_id, self._sequences(cells, values, source, options), source)
 
     def _sequences(
         self, cells: Mapping[str, object], values: Mapping[str, object], source: Source, options: ReadOptions
     ) -> Protein | Antibody:
-        chains: list[str] = []
-        present = [role for role in ("heavy", "light", "sequence") if values.get(role)]
+        present = [role for role in ("heavy", "light", "sequence") if not is_missing(values.get(role))]
         if not present:
-            _text(values, next(iter(values)))
-        for role in present:
-            sequence, notes = clean_sequence([(source["line"], _text(values, role))], str(source["path"]))
-            if options.translate and may_be_nucleotides(sequence):
-                sequence = translate(sequence)
-                notes.append(TRANSLATED)
-            elif role in self.nucleotides or is_nucleotide(sequence):
-                if options.form is not Form.PROTEIN or self.locus is not None:
-                    raise nucleotide_error(sequence, f"{source['path']}:{source['line']}")
-                notes.append(READ_AS_RESIDUES)
-            if notes:
-                source["notes"] = [*source.get("notes", ()), *notes]
-            chains.append(sequence)
+            text_of(values, next(iter(values)))
+        absent = [f"the {role} {word!r} read as a missing value" for role, word in absent_words(values)]
+        if absent:
+            source["notes"] = [*source.get("notes", ()), *absent]
+        chains = [self._chain(role, text_of(values, role), source, options) for role in present]
         locus = str(cells.get(self.locus) or "") if self.locus else ""
         if self.form is not Form.ANTIBODY:
             return Protein(chains[0])
@@ -291,9 +321,34 @@ class Columns:
         source["notes"] = [*source.get("notes", ()), f"a chain of a T-cell receptor ({locus}), read as a protein"]
         return Protein(chains[0])
 
+    def _chain(self, role: str, text: str, source: Source, options: ReadOptions) -> str:
+        """Return the residues of one cell; notes go to ``source``.
 
-_SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
+        Raises
+        ------
+        FormatError
+            If they are no residues, or nucleotides that the options neither translate nor read as a protein.
+        """
+        sequence, notes = clean_sequence([(source["line"], text)], str(source["path"]))
+        if options.translate and may_be_nucleotides(sequence):
+            sequence = translate(sequence)
+            notes.append(TRANSLATED)
+        elif role in self.nucleotides or is_nucleotide(sequence):
+            if options.form is not Form.PROTEIN or self.locus is not None:
+                raise nucleotide_error(sequence, f"{source['path']}:{source['line']}")
+            notes.append(READ_AS_RESIDUES)
+        if self.form is Form.ANTIBODY and len(sequence) < _LEAST_CHAIN:
+            raise FormatError(
+                f"the {role} chain has {len(sequence)} residues: {sequence}",
+                hint="a column with letters of chains in a PDB file holds no sequence",
+            )
+        if notes:
+            source["notes"] = [*source.get("notes", ()), *notes]
+        return sequence
+
+
 _SEQUENCE_FORMS: Final = frozenset((Form.PROTEIN, Form.ANTIBODY))
+_LEAST_CHAIN: Final = 3
 _POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
 """Beginnings of a HELM."""
 
@@ -308,40 +363,11 @@ def _is_part(columns: Columns, found: list[Columns]) -> bool:
     return any(columns.used < other.used for other in found)
 
 
-def _find(role: str, names: Mapping[str, str]) -> str | None:
-    return next((names[name] for name in _NAMES[role] if name in names), None)
+def _find(role: str, names: dict[str, str]) -> str | None:
+    found = next((names[name] for name in _NAMES[role] if name in names), None)
+    return found or (find_chain(role, names) if role in ("heavy", "light") else None)
 
 
-def _text(values: Mapping[str, object], role: str) -> str:
-    value = values.get(role)
-    if value is None or value == "":
-        raise FormatError(f"the column with the {role} is empty")
-    if not isinstance(value, str):
-        raise FormatError(f"the column with the {role} holds no text")
-    return value.strip()
-
-
-def _list(values: Mapping[str, object], role: str) -> list[str]:
-    """Return a list of SMILES: JSON's list, or one text split at dots."""
-    value = values.get(role)
-    if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
-        return list(value)
-    return _text(values, role).split(".")
-
-
-def _reaction(values: Mapping[str, object], entry_id: str, source: Source, options: ReadOptions) -> Entry:
-    from logos_cli.formats.reaction_entries import reaction_entry, split_reaction, to_entry
-
-    if "rxn" in values:
-        text = _text(values, "rxn")
-        smiles, rest = split_reaction(text) or (text, "")
-        return reaction_entry(f"{smiles} {rest}" if rest[:1] == "|" else smiles, entry_id, source, options)
-    return to_entry(_molecules(values, "reactants"), (), _molecules(values, "product"), entry_id, source, options)
-
-
-def _molecules(values: Mapping[str, object], role: str) -> list[str]:
-    """Return the SMILES of one side of a reaction: JSON's list, or one text."""
-    value = values.get(role)
-    if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
-        return list(value)
-    return [_text(values, role)]
+def _blocks(values: Mapping[str, object], role: str) -> list[str]:
+    """Return the building blocks of a framework: JSON's list, or one text split at dots."""
+    return smiles_of(values, role) if isinstance(values.get(role), list) else text_of(values, role).split(".")

@@ -6,14 +6,16 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 
-from logos_cli.errors import FormatError, InputError, LogosError
+from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
-from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns
-from logos_cli.formats.table.identifiers import identifying, key_of
+from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns, is_known
+from logos_cli.formats.table.identifiers import classes, identifying, key_of
 from logos_cli.formats.table.kinds import binary_kind
+from logos_cli.formats.table.reactions import ReagentColumns
 from logos_cli.formats.table.rows import TableRow
 from logos_cli.grammar import Form
 from logos_cli.io.formulas import unguarded
@@ -48,9 +50,9 @@ class TableFormat(Format):
             return 0.6
         lines = head[:SNIFFED].decode("utf-8", "replace").splitlines()
         header = next((line for line in lines if line.strip()), "")
-        delimiter = _delimiter(header)
+        delimiter = _delimiter(lines)
         columns = _split(header, delimiter)
-        if KNOWN_COLUMNS.intersection(map(key_of, columns)):
+        if any(map(is_known, columns if len(columns) > 1 else ())) or key_of(columns[0]) in KNOWN_COLUMNS:
             return 0.85
         widths = {len(_split(line, delimiter)) for line in lines[:-1][:20] if line.strip()}
         regular = len(columns) > 1 and len(lines) > 1 and widths == {len(columns)}
@@ -58,19 +60,20 @@ class TableFormat(Format):
 
     def read(self, source: Input, options: ReadOptions) -> Iterator[Entry]:
         """Yield one entry a row."""
-        entries = _Entries(source, options)
-        empty = True
-        if _JSON_ARRAY.match(source.head) or _JSON_OBJECT.match(source.head):
-            # objects may differ: columns are chosen for each, and each may fail on its own
-            for row in _iter_json(source):
-                empty = False
-                yield from entries.of(*_with_own_columns(row, options))
-        else:
-            for row, columns in _with_columns(_rows(source, options), options, source.name):
-                empty = False
-                yield from entries.of(row, columns)
-        if empty:
+        is_json = bool(_JSON_ARRAY.match(source.head) or _JSON_OBJECT.match(source.head))
+        rows = _iter_json(source) if is_json else _rows(source, options)
+        first = list(islice(rows, _PEEKED))
+        if not first:
             raise InputError("the table has no rows", source=source.name)
+        with_columns: Iterator[tuple[TableRow, Columns]]
+        if is_json:  # objects may differ: columns are chosen for each, and each may fail on its own
+            reagents = ReagentColumns.of([row.cells for row in first])
+            with_columns = (_with_own_columns(row, options, reagents) for row in chain(first, rows))
+        else:
+            with_columns = _with_columns(first, rows, options, source.name)
+        entries = _Entries(source, options, classes([row.cells for row in first]))
+        for row, columns in with_columns:
+            yield from entries.of(row, columns)
 
     def writers(self) -> Mapping[str, type[Writer]]:
         """Return the writers of tables, for programs and for people, and of JSON."""
@@ -98,44 +101,60 @@ def _rows(source: Input, options: ReadOptions) -> Iterator[TableRow]:
     return iter_binary(source, kind, options)
 
 
-def _with_columns(rows: Iterator[TableRow], options: ReadOptions, source: str) -> Iterator[tuple[TableRow, Columns]]:
-    """Yield the rows, each with the columns that make an object; the first rows show which hold nucleotides."""
-    first = list(islice(rows, _PEEKED))
+def _with_columns(
+    first: list[TableRow], rows: Iterator[TableRow], options: ReadOptions, source: str
+) -> Iterator[tuple[TableRow, Columns]]:
+    """Yield the first rows and the others, each with the columns that make an object; the first show which hold nucleotides."""
     whole = [row for row in first if row.problem is None] or first
-    if not whole:
-        return
-    columns = Columns.choose(whole[0].cells, options, source).looking_at([row.cells for row in whole])
+    cells = [row.cells for row in whole]
+    columns = Columns.choose(cells[0], options, source).looking_at(cells)
+    columns.check_chains(cells, options, source)
     for row in chain(first, rows):
         yield row, columns
 
 
-def _with_own_columns(row: TableRow, options: ReadOptions) -> tuple[TableRow, Columns]:
+def _with_own_columns(row: TableRow, options: ReadOptions, reagents: ReagentColumns) -> tuple[TableRow, Columns]:
     """Return a row with its columns, or with the reason why it has none."""
     try:
         if row.problem is None:
-            present = {key: value for key, value in row.cells.items() if value is not None}
-            return row, Columns.choose(present, options, "")
+            columns = _columns_of(row.cells, options).looking_at([row.cells])
+            columns.check_chains([row.cells], options, "")
+            return row, replace(columns, reagents=reagents)
     except LogosError as error:
         error.source = None
         row = TableRow(row.line, row.cells, error)
     return row, Columns(options.form)
 
 
+def _columns_of(cells: Mapping[str, object], options: ReadOptions) -> Columns:
+    """Return the columns of an object, those that are not null if possible."""
+    present = {key: value for key, value in cells.items() if value is not None}
+    try:
+        return Columns.choose(present, options, "")
+    except UsageError:
+        if len(present) == len(cells):
+            raise
+    return Columns.choose(cells, options, "")
+
+
 class _Entries:
     """The entries of one file."""
 
-    def __init__(self, source: Input, options: ReadOptions) -> None:
+    def __init__(self, source: Input, options: ReadOptions, classes: frozenset[str]) -> None:
         self._source = source
         self._options = options
+        self._classes = classes
         self._of_entry = options.of_entry
         self._ids = UniqueIds()
 
     def of(self, row: TableRow, columns: Columns) -> Iterator[Entry]:
         """Yield the entry of a row, unless it is not wanted."""
         cells, source, options = row.cells, self._source, self._options
-        named = identifying(cells, columns.used)
+        named = identifying(cells, columns.used | self._classes)
         name = " ".join(str(cells[named]).split()) if named else ""
         entry_id = self._ids.take(name or f"{source.stem}:{row.line}")
+        if named and entry_id != str(cells[named]):
+            named = None  # the cell is kept beside the identifier, which has a number
         if options.takes is None or options.takes(entry_id):
             provenance: Source = {**source.provenance, "line": row.line}
             place = (provenance, source.name)
@@ -195,18 +214,33 @@ def _check_hidden(row: TableRow, columns: Columns, provenance: Source, options: 
 # -- CSV -----------------------------------------------------------------------------------------------------
 
 
-def _delimiter(header: str) -> str:
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return the delimiter of the columns of a table, by its first lines.
+
+    It is a space if the header has no other delimiter, its first word is no column to read (a SMILES and its name are a list), a
+    later one is, and each line has as many words.
+    """
+    filled = [line for line in lines if line.strip()]
+    header = filled[0] if filled else ""
+    words = header.split()
+    if not any(map(header.count, _DELIMITERS)) and len(filled) > 1 and not (is_known(header) or is_known(words[0])):
+        is_regular = all(len(line.split()) == len(words) for line in filled[1:_PEEKED])
+        if any(map(is_known, words)) and is_regular:
+            return " "
     return max(_DELIMITERS, key=header.count)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return line.split()
     return [cell.strip().strip('"').strip() for cell in line.split(delimiter)]
 
 
 def _iter_csv(source: Input) -> Iterator[TableRow]:
     lines = (f"{line}\n" for line in source.text_lines())
     before, header = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
-    delimiter = _delimiter(header)
+    head = source.head[:SNIFFED].decode("utf-8", "replace").splitlines()
+    delimiter = _delimiter(head if len(source.head) < SNIFFED else head[:-1] or head)  # the last line may be cut
     cells, _, problem = next(_csv_rows(iter([header]), delimiter), ([], 1, None))
     if problem is not None:
         raise problem.at(f"{source.name}:{before + 1}")
@@ -228,7 +262,7 @@ def _unique_names(cells: list[str]) -> list[str]:
 
 def _csv_rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[list[str], int, FormatError | None]]:
     """Yield the cells of each row, the number of its first line, and its problem."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == " ")
     while True:
         line = reader.line_num + 1
         try:
@@ -269,7 +303,7 @@ def _iter_json(source: Input) -> Iterator[TableRow]:
     """Yield the objects of JSON lines, or of one array, which is read at once."""
     if _JSON_ARRAY.match(source.head):
         try:
-            values = json.loads(source.read())
+            values = _parsed_json(source.read())
         except (ValueError, RecursionError) as error:
             raise FormatError(f"not JSON: {error}", source=source.name) from error
         if not isinstance(values, list):
@@ -280,9 +314,14 @@ def _iter_json(source: Input) -> Iterator[TableRow]:
     for number, line in enumerate(source.text_lines(), 1):
         if line.strip():
             try:
-                yield _json_row(json.loads(line), number)
+                yield _json_row(_parsed_json(line), number)
             except (ValueError, RecursionError) as error:
                 yield TableRow(number, {}, FormatError(f"not a line of JSON: {error}"))
+
+
+def _parsed_json(text: str | bytes) -> object:
+    """Return the value of a text; NaN and infinity, which Python writes and JSON does not know, are null."""
+    return json.loads(text, parse_constant=lambda _name: None)
 
 
 def _json_row(value: object, number: int) -> TableRow:

@@ -16,6 +16,7 @@ from logos_cli.errors import InputError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.formats.detect import detect
 from logos_cli.io.input import Input
+from logos_cli.io.missing import is_missing
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein
@@ -29,8 +30,6 @@ VALUE_COLUMNS: Final = (
 )  # fmt: skip
 """Usual names of the measured column, in lower case; the first one found is used."""
 _FEWEST, _FEWEST_TRAINED = 30, 20
-_NO_VALUE: Final = frozenset(("", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>", "none", "null", "-"))
-"""Cells that hold no value, in lower case, as pandas and spreadsheets write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +148,9 @@ def _value_column(entries: Sequence[Entry], value: str | None, path: str) -> str
 
 def _number(entry: Entry, value: str, path: str) -> float | None:
     cell = entry.source.get("columns", {}).get(value)
-    text = "" if cell is None else str(cell).strip()
-    if text.lower() in _NO_VALUE:
+    if is_missing(cell):
         return None
+    text = str(cell).strip()
     number = _float(text)
     if number is None:
         raise InputError(

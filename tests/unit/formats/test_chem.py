@@ -393,3 +393,13 @@ def test_inchi_in_lists_and_tables() -> None:
 def test_what_a_sentence_does_not_carry_is_listed() -> None:
     (entry,) = read("C[C@H](O)N |&1:1| racemate\n")
     assert PLUGIN.not_carried(entry) == ["stereo group &1: a mixture of both hands (atoms 2)"]
+
+
+@pytest.mark.parametrize("n_blank", [0, 1, 2, 4])
+@pytest.mark.parametrize("title", ["methanol", ""])
+def test_blank_lines_before_the_title_of_an_sdf(n_blank: int, title: str) -> None:
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("CO")).split("\n", 1)[1]
+    source = Input("-", io.BytesIO(("\n" * n_blank + f"{title}\n{block}$$$$\n\n{title}\n{block}$$$$\n").encode()))
+    first, second = detect(source).read(source, ReadOptions())
+    assert (first.item, second.item) == (Molecule("CO"), Molecule("CO"))
+    assert (first.id, second.id) == (("methanol", "methanol_2") if title else ("stdin:1", "stdin:2"))

@@ -295,3 +295,97 @@ def test_the_remains_of_a_pdb_file_are_no_sequences() -> None:
     source = Input("-", io.BytesIO(b"ATOM\nATOM  \nTER\nHETATM\nEND\n"))
     with pytest.raises(InputError, match="no known format"):
         detect(source)
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "NaN", "None", "null", "NULL", "n.a.", "N.D.", "TBD", "not available", "Unknown"]
+)
+def test_words_for_a_missing_value_are_no_residues(word: str) -> None:
+    bad, good = read(f">a\n{word}\n>b\nMKV\n")
+    assert f"{word!r} stands for a missing sequence" in str(bad.error)
+    assert sequences([good]) == {"b": "MKV"}
+
+
+@pytest.mark.parametrize("peptide", ["NA", "ND", "NAN", "MISSING"])
+def test_peptides_in_capitals_are_residues(peptide: str) -> None:
+    assert sequences(read(f">a\n{peptide}\n")) == {"a": peptide}
+
+
+# -- peptides with end groups --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("peptide", "group"),
+    [
+        ("Ac-DEVD-AMC", "Ac"),
+        ("AC-DEVD-AMC", "AC"),
+        ("ac-devd-amc", "ac"),
+        ("Ac - DEVD - AMC", "Ac"),
+        ("Ac-\nDEVD-AMC", "Ac"),
+        ("Ac-RGDS-NH2", "Ac"),
+        ("DEVD-CHO", "CHO"),
+        ("Z-VAD-FMK", "Z"),
+        ("H-RGDS-OH", "H"),
+        ("H-RGDS", "H"),
+        ("KLVFF-OH", "OH"),
+        ("Suc-AAPF-pNA", "Suc"),
+        ("MeOSuc-AAPV-AMC", "MeOSuc"),
+        ("Boc-LRR-AMC", "Boc"),
+        ("Fmoc-RGD", "Fmoc"),
+        ("Cbz-LLL-al", "Cbz"),
+        ("LLL-al", "al"),
+        ("Biotin-RGDS", "Biotin"),
+        ("FITC-Ahx-DEVD", "FITC"),
+        ("pGlu-HWSYGLRPG-amide", "pGlu"),
+        ("pGluHWSYGLRPG", "pGlu"),
+        ("AcDEVD", "Ac"),
+        ("Dabcyl-KTSAVLQSGFRKME-EDANS", "Dabcyl"),
+        ("RGD-Aib-K", "Aib"),
+        ("RGD-Xyz", "Xyz"),
+        ("Ala-Gly", "Ala"),
+        ("H-Ala-Gly-OH", "H"),
+        ("H-DAEFRHDSGYEVHHQKLVFFAEDVGSNKGAIIGLMVGGVVIA-OH", "OH"),
+    ],
+)
+def test_end_groups_are_no_residues(peptide: str, group: str) -> None:
+    bad, good = read(f">a\n{peptide}\n>b\nMKV\n")
+    assert bad.item is None
+    assert f"{group!r} in" in str(bad.error)
+    assert "SMILES or HELM" in str(bad.error.hint if bad.error else "")
+    assert sequences([good]) == {"b": "MKV"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "MK--LV",
+        "-MKV-",
+        "--H-RGDS",
+        "MKV-LLA",
+        "M--K.V",
+        "A-C-D",
+        "mkv-lla",
+        "MKvl-LLA",
+        "MK-LV-",
+        "H-MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRV-ACDE",
+        "AC-MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRV-AMC",
+        "MKTAYIAKQ-AMC-RQISFVKSHFSRQ",
+        "AMC",
+        "Mkv",
+    ],
+)
+def test_gaps_are_gaps(row: str) -> None:
+    expected = row.replace("-", "").replace(".", "").upper()
+    assert sequences(read(f">a\n{row}\n")) == {"a": expected}
+
+
+def test_every_hyphen_of_an_a3m_is_a_gap(tmp_path: Path) -> None:
+    entries = read_a3m(tmp_path, ">a\nH-RGDSAMC\n>b\nHARGDS-OH\n>c\nAc-RGDS-MC\n")
+    assert sequences(entries) == {"a": "HRGDSAMC", "b": "HARGDSOH", "c": "ACRGDSMC"}
+
+
+@pytest.mark.parametrize("before", ["", " ", "\t", "\n  "])
+def test_an_indented_header_is_a_header(before: str) -> None:
+    entries = read(f"{before}>a first\nMKV\nLL\n  >b\nMKL\n")
+    assert sequences(entries) == {"a": "MKVLL", "b": "MKL"}
+    assert len(entries) == 2

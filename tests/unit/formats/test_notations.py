@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,13 @@ from rdkit import Chem
 
 from logos_cli import encode
 from logos_cli.errors import LogosError
-from logos_cli.formats.base import WriteOptions
+from logos_cli.formats.base import ReadOptions, WriteOptions
+from logos_cli.formats.chem.plugin import PLUGIN
+from logos_cli.formats.detect import detect
+from logos_cli.grammar import Form
+from logos_cli.io.input import Input
+from logos_cli.objects.material import material_from_blocks
+from logos_cli.objects.molecule import Molecule
 from logos_cli.records import Record
 from logos_cli.workflows.decode import decode, writers
 
@@ -169,3 +176,44 @@ def test_helm_out_and_back(tmp_path: Path) -> None:
     assert record.text == antibody
     with pytest.raises(LogosError, match="does not know the monomer X"):
         _write("helm", "<ProteinS>MKXA<ProteinE>")
+
+
+# -- MOFid ---------------------------------------------------------------------------------------------------
+
+_BDC, _ZN4O, _CU2 = "[O-]C(=O)c1ccc(cc1)C(=O)[O-]", "[Zn][O]([Zn])([Zn])[Zn]", "[Cu][Cu]"
+
+
+@pytest.mark.parametrize("node", [_ZN4O, _CU2, "[Zn]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{} MOFid-v1.pcu.cat0;IRMOF-1\n",
+        "{}\tMOFid-v1.pcu.cat0\n",
+        "id,mofid\nIRMOF-1,{} MOFid-v1.pcu.cat0;x\n",
+        "id,smiles\na,{} MOFid-v1.pcu.cat0\n",
+    ],
+)
+def test_a_mofid_is_a_material(node: str, text: str) -> None:
+    source = Input("-", io.BytesIO(text.format(f"{_BDC}.{node}").encode()))
+    (entry,) = detect(source).read(source, ReadOptions())
+    assert entry.item == material_from_blocks([node], [_BDC])
+    assert entry.source["notes"] == ["not carried: net and catenation, MOFid-v1.pcu.cat0"]
+    assert entry.id == ("IRMOF-1" if "IRMOF-1" in text else "a" if "id," in text else "stdin:1")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "said"),
+    [
+        ("*", "no linker|no node"),
+        (_ZN4O, "no linker"),
+        (_BDC, "no node"),
+        (f"{_BDC}.CC(=O)O[Pb].[Pb]", "a metal and carbon"),
+        (f"{_BDC}.[Zn](", "not a SMILES"),
+    ],
+)
+def test_a_mofid_that_is_no_framework_is_refused(blocks: str, said: str) -> None:
+    source = Input("-", io.BytesIO(f"CCO MOFid\n{blocks} MOFid-v1.NA.cat0;x\nCCN b\n".encode()))
+    named, refused, last = PLUGIN.read(source, ReadOptions())
+    assert (named.id, named.item, last.item) == ("MOFid", Molecule("CCO"), Molecule("CCN"))
+    assert re.search(said, str(refused.error))
+    assert refused.form is Form.MATERIAL

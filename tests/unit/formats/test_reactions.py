@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 
@@ -99,3 +100,56 @@ def test_notes_of_molecules_in_a_reaction() -> None:
     (entry,) = read(text)
     assert entry.item == Reaction(("[CH3]", "O"), "CO")
     assert entry.source["notes"] == ["the file states a radical"]
+
+
+# -- reagents in columns -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["reagents", "Agents", "catalyst", "solvent_1", "Reagent SMILES", "additives"])
+@pytest.mark.parametrize("kind", ["sides", "rxn", "json"])
+def test_reagents_of_a_column_are_those_over_the_arrow(column: str, kind: str) -> None:
+    """The same as for a reaction SMILES with the acid over its arrow, and without one for the second row."""
+    text = {
+        "sides": f"reactants,{column},product\nCCO.CC(=O)O,OS(=O)(=O)O,CCOC(C)=O\nCCO.CC(=O)O,NA,CCOC(C)=O\n",
+        "rxn": f"rxn,{column}\nCCO.CC(=O)O>>CCOC(C)=O,OS(=O)(=O)O\nCCO.CC(=O)O>>CCOC(C)=O,\n",
+        "json": json.dumps({"reactants": ["CCO", "CC(=O)O"], column: ["OS(=O)(=O)O"], "product": "CCOC(C)=O"})
+        + "\n"
+        + json.dumps({"reactants": ["CCO", "CC(=O)O"], column: None, "product": "CCOC(C)=O"}),
+    }[kind]
+    line = "CCO.CC(=O)O>OS(=O)(=O)O>CCOC(C)=O\nCCO.CC(=O)O>>CCOC(C)=O\n"
+    for choice in ("drop", "reactants", "error"):
+        found, expected = read(text, reagents=choice), read(line, reagents=choice)
+        assert [entry.item for entry in found] == [entry.item for entry in expected]
+        assert [entry.source.get("reagents") for entry in found] == [entry.source.get("reagents") for entry in expected]
+        assert (found[0].error is None) == (choice != "error")
+
+
+def test_a_reagent_that_the_reaction_smiles_has_as_well_is_one() -> None:
+    text = "rxn,solvent\n[CH3:1]Br.[NH3:2]>C1CCOC1>[CH3:1][NH2:2],O1CCCC1\n"
+    assert read(text)[0].source["reagents"] == ["C1CCOC1"]
+    assert read(text, reagents="reactants")[0].item == Reaction(("CBr", "N", "C1CCOC1"), "CN")
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_names_of_reagents_are_not_read_as_smiles(is_json: bool) -> None:
+    """NBS is a SMILES of nitrogen, boron and sulphur; THF, in the next row, shows that the column has names."""
+    text = "reactants,reagents,product\nCC,NBS,CCBr\nCBr.N,THF,CN\nCI.N,,CN\n"
+    if is_json:
+        text = "\n".join(map(json.dumps, csv.DictReader(io.StringIO(text))))
+    assert [entry.item for entry in read(text)] == [
+        Reaction(("CC",), "CCBr"),
+        *[Reaction((x, "N"), "CN") for x in ("CBr", "CI")],
+    ]
+    assert all("reagents" not in entry.source for entry in read(text))
+    for choice in ("reactants", "error"):
+        *refused, plain = read(text, reagents=choice)
+        assert all("the column 'reagents' holds no SMILES" in str(entry.error) for entry in refused)
+        assert plain.item == Reaction(("CI", "N"), "CN")
+
+
+@pytest.mark.parametrize("head", ["$RDFILE 1\n$DATM 1\n", "$DATM 1\n", ""])
+@pytest.mark.parametrize("mark", ["$RFMT $RIREG 7", "$RFMT"])
+def test_an_rdf_without_its_first_lines(head: str, mark: str) -> None:
+    (entry,) = read(f"{head}{mark}\n{_rxn(['CCO', 'CC(=O)O'], ['CCOC(C)=O'])}")
+    assert entry.item == Reaction(("CCO", "CC(=O)O"), "CCOC(C)=O")
+    assert entry.id == ("7" if "RIREG" in mark else "saponification")

@@ -11,7 +11,7 @@ import pytest
 from Bio import AlignIO, SeqIO
 from Bio.Align import MultipleSeqAlignment
 from Bio.Seq import Seq
-from Bio.SeqFeature import SeqFeature, SimpleLocation
+from Bio.SeqFeature import AfterPosition, BeforePosition, CompoundLocation, SeqFeature, SimpleLocation
 from Bio.SeqRecord import SeqRecord
 
 from logos_cli.errors import InputError
@@ -215,3 +215,116 @@ def test_what_is_written_is_read_by_biopython(writer: type[GenBankWriter], kind:
     (found,) = SeqIO.parse(io.StringIO(stream.getvalue()), kind)
     assert str(found.seq) == _PROTEIN
     assert [int(feature.location.start) for feature in found.features] == [1, 4]
+
+
+# -- coding sequences without a translation ------------------------------------------------------------------
+
+
+def _coding(
+    codons: str, location: str = "whole", kind: str = "genbank", *, tmp_path: Path, **qualifiers: str
+) -> tuple[SeqFeature, Entry]:
+    """Write a coding sequence in a record of its own; return the feature as Biopython reads it, and the entry."""
+    n = len(codons)
+    half = n // 2
+    text = codons
+    if location == "whole":
+        place = SimpleLocation(0, n, 1)
+    elif location == "complement":
+        place, text = SimpleLocation(0, n, -1), str(Seq(codons).reverse_complement())
+    elif location == "join":
+        place = CompoundLocation([SimpleLocation(0, half, 1), SimpleLocation(half + 6, n + 6, 1)])
+        text = f"{codons[:half]}GTAAGT{codons[half:]}"
+    elif location == "partial":
+        place = SimpleLocation(BeforePosition(0), n, 1)
+    else:
+        assert location == "partial complement"
+        place, text = SimpleLocation(0, AfterPosition(n), -1), str(Seq(codons).reverse_complement())
+    values = {name: [value] for name, value in qualifiers.items()}
+    path = tmp_path / "coding"
+    SeqIO.write([_record(text, "DNA", SeqFeature(place, type="CDS", qualifiers=values))], path, kind)
+    record = SeqIO.read(path, kind)
+    (feature,) = record.features
+    feature.record = record
+    (entry,) = _read(path)
+    return feature, entry
+
+
+@pytest.mark.parametrize("kind", ["genbank", "embl"])
+@pytest.mark.parametrize("location", ["whole", "complement", "join"])
+@pytest.mark.parametrize(("start", "table"), [("ATG", "1"), ("CTG", "1"), ("GTG", "11"), ("TTG", "11"), ("ATA", "2")])
+def test_a_complete_coding_sequence_is_that_of_biopython(
+    kind: str, location: str, start: str, table: str, tmp_path: Path
+) -> None:
+    feature, entry = _coding(start + _GENE[3:], location, kind, tmp_path=tmp_path, transl_table=table)
+    assert _sequences([entry]) == [str(feature.translate(feature.record.seq))] == [_GENE_PRODUCT]
+    expected = [
+        "translated from the nucleotides",
+        *([] if start in ("ATG", "ATA") else [f"the start codon {start} read as M"]),
+    ]
+    assert entry.source["notes"] == expected
+
+
+@pytest.mark.parametrize("location", ["partial", "partial complement"])
+def test_a_partial_coding_sequence_has_no_start(location: str, tmp_path: Path) -> None:
+    feature, entry = _coding("GTG" + _GENE[3:], location, tmp_path=tmp_path, transl_table="11")
+    expected = str(feature.extract(feature.record.seq).translate(table=11)).rstrip("*")
+    assert _sequences([entry]) == [expected] == [f"V{_GENE_PRODUCT[1:]}"]
+    _, shifted = _coding("AGTG" + _GENE[3:], location, tmp_path=tmp_path, transl_table="11", codon_start="2")
+    assert _sequences([shifted]) == [f"V{_GENE_PRODUCT[1:]}"]
+
+
+def test_a_first_codon_that_is_no_start_is_noted(tmp_path: Path) -> None:
+    _, entry = _coding("GTG" + _GENE[3:], tmp_path=tmp_path)
+    assert _sequences([entry]) == [f"V{_GENE_PRODUCT[1:]}"]
+    assert "the first codon, GTG, is no start of genetic code 1" in entry.source["notes"]
+
+
+@pytest.mark.parametrize(("name", "letter"), [("Sec", "U"), ("Pyl", "O"), ("OTHER", "X"), ("Trp", "W")])
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [("whole", "7..9"), ("complement", "complement(61..63)"), ("join", "7..9"), ("partial", "7..9")],
+)
+def test_exceptions_of_the_genetic_code(name: str, letter: str, location: str, place: str, tmp_path: Path) -> None:
+    """The third codon of 23 is a stop; read from the other end of 69 letters it is at 61 to 63."""
+    codons = _GENE[:6] + "TGA" + _GENE[9:]
+    _, refused = _coding(codons, location, tmp_path=tmp_path)
+    assert "stop at residue 3" in str(refused.error)
+    assert "/transl_except" in str(refused.error.hint if refused.error else "")
+    _, entry = _coding(codons, location, tmp_path=tmp_path, transl_except=f"(pos:{place},aa:{name})")
+    assert _sequences([entry]) == [f"MK{letter}{_GENE_PRODUCT[3:]}"]
+
+
+def test_a_stop_that_poly_a_completes(tmp_path: Path) -> None:
+    codons = _GENE[:-3] + "TA"
+    _, entry = _coding(
+        codons, tmp_path=tmp_path, transl_table="2", transl_except=f"(pos:{len(codons) - 1}..{len(codons)},aa:TERM)"
+    )
+    assert _sequences([entry]) == [_GENE_PRODUCT]
+    assert entry.source["notes"] == ["translated from the nucleotides"]
+    _, entry = _coding(codons, tmp_path=tmp_path)
+    assert entry.source["notes"][-1] == "2 letters after the last codon, and no stop"
+
+
+@pytest.mark.parametrize(
+    ("qualifiers", "said"),
+    [
+        ({"exception": "RNA editing"}, "the exception 'RNA editing' and no translation"),
+        ({"transl_except": "(pos:700..702,aa:Sec)"}, "cannot be read"),
+        ({"transl_except": "(pos:7..9,aa:Foo)"}, "cannot be read"),
+        ({"transl_except": "7..9 is Sec"}, "cannot be read"),
+        ({"codon_start": "4"}, "/codon_start=4"),
+        ({"transl_table": "77"}, "/transl_table=77"),
+    ],
+)
+def test_what_does_not_follow_from_the_nucleotides_is_refused(
+    qualifiers: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    _, entry = _coding(_GENE, tmp_path=tmp_path, **qualifiers)
+    assert said in str(entry.error)
+
+
+def test_a_short_row_of_an_alignment_has_gaps_and_no_groups(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sto"
+    rows = {"a": "H-RGDS-OH", "b": "HARGDSMOH"}
+    AlignIO.write(MultipleSeqAlignment([SeqRecord(Seq(row), id=name) for name, row in rows.items()]), path, "stockholm")
+    assert _sequences(_read(path)) == ["HRGDSOH", "HARGDSMOH"]

@@ -354,3 +354,209 @@ def test_short_nucleotides_beside_amino_acids_are_no_protein() -> None:
     assert "nucleotide" in str(entry.error)
     (entry,) = read("id,sequence,sequence_vdj_aa\na,GAGGTGCAG,EVQLVESGG\n")
     assert entry.item == Protein("EVQLVESGG")
+
+
+# -- missing values ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["NA", "ND", "nan", "Nil", "missing"])
+def test_words_that_could_be_peptides_stand_for_missing_values(word: str) -> None:
+    """Asn-Asp is no light chain: beside a heavy chain the word is left out with a note; alone it is refused."""
+    pair, alone = read(f"id,heavy,light\na,{HEAVY},{word}\nb,{word},\n")
+    assert pair.item == Antibody((HEAVY,))
+    assert pair.source["notes"] == [f"the light {word!r} read as a missing value"]
+    assert f"holds {word!r}, which stands for a missing value" in str(alone.error)
+    assert "as FASTA" in str(alone.error.hint if alone.error else "")
+    assert items(read(f"id,sequence\na,{word}\nb,MKV\n")) == [None, Protein("MKV")]
+
+
+@pytest.mark.parametrize(
+    "word", ["NULL", "None", "N/A", "n.a.", "TBD", "Unknown", "not  determined", "#N/A", "-", ".", "?"]
+)
+def test_other_words_are_empty_cells(word: str) -> None:
+    pair, alone = read(f"id,heavy,light\na,{HEAVY},{word}\nb,{word},{word}\n")
+    assert pair.item == Antibody((HEAVY,))
+    assert "notes" not in pair.source
+    assert "stands for a missing value" in str(alone.error)
+    for header, cell in (
+        ("smiles", "CCO"),
+        ("sequence", "MKV"),
+        ("rxn", "CBr.N>>CN"),
+        ("text", "<MoleculeS>C<MoleculeE>"),
+    ):
+        missing, present = read(f"id,{header}\na,{word}\nb,{cell}\n")
+        assert f"holds {' '.join(word.split())!r}" in str(missing.error).replace("  ", " ")
+        assert present.item is not None
+
+
+def test_words_are_no_nucleotides() -> None:
+    (first, *_) = read("id,sequence\na,GAGGTG\nb,CAGCTGG\nc,TGGAG\nd,NULL\n", form=Form.PROTEIN)
+    assert "read as residues" in first.source["notes"][0]
+
+
+def test_nan_in_json_is_null() -> None:
+    entries = read(f'{{"id": "a", "heavy": "{HEAVY}", "light": NaN, "kd": Infinity}}\n')
+    assert items(entries) == [Antibody((HEAVY,))]
+    assert "columns" not in entries[0].source
+
+
+@pytest.mark.parametrize("column", ["smiles", "sequence", "heavy"])
+def test_a_column_that_is_null_is_empty_and_not_unknown(column: str) -> None:
+    (entry,) = read(f'{{"id": "b", "{column}": null}}\n')
+    assert f"the column with the {column} is empty" in str(entry.error)
+    (entry,) = read('{"id": "c", "x": null}\n')
+    assert "no column with a sequence, SMILES or reaction is known among: id, x" in str(entry.error)
+
+
+# -- columns of chains ---------------------------------------------------------------------------------------
+
+LIGHT = "DIQMTQSPSSLSASVGDRVTITC"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "VHorVHH,VL",  # CoV-AbDab
+        "VH or VHH,VL or VK",
+        "HeavySequence,LightSequence",  # Thera-SAbDab
+        "Heavy Sequence,Light Sequence",
+        "heavy_sequence,light_sequence",  # PLAbDab
+        "sequence_alignment_aa_heavy,sequence_alignment_aa_light",  # OAS
+        "VH_sequence,VL",
+        "heavy_chain_aa,light_chain",
+        "heavy_chain_seq,light",
+        "VH (aa),VL (aa)",
+        "VL AA,VH AA",
+        "Heavy Chain,Light Chain",
+        "HC_seq,LC_seq",
+        "hchain_sequence,lchain_sequence",
+        "Variable heavy chain,Variable light chain",
+    ],
+)
+@pytest.mark.parametrize("form", [None, Form.ANTIBODY])
+def test_chains_by_the_words_of_their_columns(header: str, form: Form | None) -> None:
+    first, second = (HEAVY, LIGHT) if not header.startswith("VL") else (LIGHT, HEAVY)
+    names = header.split(",")
+    assert items(read(f"{header},Ab or Nb\n{first},{second},Ab\n", form=form)) == [Antibody((HEAVY, LIGHT))]
+    row = json.dumps({names[0]: first, names[1]: second})
+    assert items(read(row, form=form)) == [Antibody((HEAVY, LIGHT))]
+    dna, more_dna = DNA, DNA[::-1]
+    with_dna = f"{header},heavy_dna,light_nt\n{first},{second},{dna},{more_dna}\n"
+    assert items(read(with_dna, form=form)) == [Antibody((HEAVY, LIGHT))]
+
+
+def test_a_nanobody_is_its_one_chain() -> None:
+    pair, single = read(f"Name,VHorVHH,VL\na,{HEAVY},{LIGHT}\nb,{HEAVY},ND\n")
+    assert (pair.item, single.item) == (Antibody((HEAVY, LIGHT)), Antibody((HEAVY,)))
+
+
+@pytest.mark.parametrize("name", ["my VH (final)", "heavy v2", "VHH_humanised", "IGH_input", "Heavy_dna"])
+def test_a_chain_in_a_column_of_unknown_name_is_not_dropped(name: str) -> None:
+    for form in (None, Form.ANTIBODY):
+        with pytest.raises(UsageError, match="seems to hold the heavy chain") as caught:
+            read(f"id,{name},VL\na,{HEAVY},{LIGHT}\n", form=form)
+        assert "rename it to heavy" in (caught.value.hint or "")
+    (entry,) = read(json.dumps({"id": "a", name: HEAVY, "VL": LIGHT}))
+    assert "seems to hold the heavy chain" in str(entry.error)
+    alone = f"id,{name},VL\na,{HEAVY},{LIGHT}\n"
+    assert items(read(alone, form=Form.ANTIBODY, column="VL")) == [Antibody((LIGHT,))]
+
+
+@pytest.mark.parametrize("name", ["my VL (final)", "light v2", "VK_humanised", "IGL_input", "Kappa_dna"])
+def test_a_light_chain_in_a_column_of_unknown_name_is_not_dropped(name: str) -> None:
+    with pytest.raises(UsageError, match="seems to hold the light chain"):
+        read(f"id,heavy,{name}\na,{HEAVY},{LIGHT}\n")
+
+
+def test_annotations_of_a_chain_are_no_chain() -> None:
+    header = "Name,VL,Heavy V Gene,CDRH3,cdr3_aa_heavy,heavy_chain_id,heavy_germline,VH identity"
+    text = f"{header}\na,{LIGHT},IGHV3-23,ARDYWGQGTLVTVSS,ARDYWGQGTLVTVSS,H,{HEAVY},97.1\n"
+    assert items(read(text)) == [Antibody((LIGHT,))]
+
+
+def test_several_columns_of_one_chain_must_be_chosen_from() -> None:
+    with pytest.raises(UsageError, match="2 columns may be the heavy chain: VH seq, heavy chain seq"):
+        read(f"VH seq,heavy chain seq,VL\n{HEAVY},{HEAVY},{LIGHT}\n")
+    assert items(read(f"VH seq,VH aa seq,VL\n{DNA},{HEAVY},{LIGHT}\n")) == [Antibody((HEAVY, LIGHT))]
+
+
+def test_letters_of_chains_are_no_sequences() -> None:
+    """SAbDab's summary names the chains of a PDB file."""
+    (entry,) = read("pdb,heavy_chain,light_chain\n1abc,H,L\n")
+    assert "the heavy chain has 1 residues: H" in str(entry.error)
+    with pytest.raises(UsageError, match="no column"):
+        read("pdb,Hchain,Lchain\n1abc,H,L\n")
+
+
+@pytest.mark.parametrize("line", ["VHVL", "AAVLAA"])
+def test_a_peptide_of_such_words_is_no_header(line: str) -> None:
+    assert detect(Input("-", io.BytesIO(f"{line}\nMKVLLA\n".encode()))) is not PLUGIN
+
+
+# -- identifiers ---------------------------------------------------------------------------------------------
+
+
+def columns(entries: list[Entry], name: str) -> list[object]:
+    return [entry.source["columns"][name] for entry in entries]
+
+
+@pytest.mark.parametrize("values", [("1", "0", "1"), ("0.52", "1.7", "3.1")])
+def test_a_label_is_kept_as_it_is(values: tuple[str, ...]) -> None:
+    entries = read("smiles,label\n" + "".join(f"CCO,{value}\n" for value in values))
+    assert [entry.id for entry in entries] == ["stdin:2", "stdin:3", "stdin:4"]
+    assert columns(entries, "label") == list(values)
+    entries = read("\n".join(json.dumps({"smiles": "CCO", "label": float(value)}) for value in values))
+    assert columns(entries, "label") == [float(value) for value in values]
+
+
+@pytest.mark.parametrize("name", ["name", "Title", "Compound Name"])
+def test_names_of_classes_are_no_identifiers(name: str) -> None:
+    rows = [("CCO", "toxic"), ("CCN", "safe"), ("CCC", "toxic")]
+    for text in (
+        f"smiles,{name}\n" + "".join(f"{smiles},{value}\n" for smiles, value in rows),
+        json.dumps([{"smiles": smiles, name: value} for smiles, value in rows]),
+    ):
+        entries = read(text)
+        assert all(entry.id.startswith("stdin:") for entry in entries)
+        assert columns(entries, name) == ["toxic", "safe", "toxic"]
+    named = read(f"smiles,{name}\nCCO,a\nCCN,b\nCCC,\nCCCC,\n")
+    assert [entry.id for entry in named] == ["a", "b", "stdin:4", "stdin:5"]
+    assert all("columns" not in entry.source for entry in named)
+
+
+def test_the_cell_of_a_repeated_identifier_is_kept() -> None:
+    entries = read("id,smiles\nP1,CCO\nP1,CCN\nP2,CCC\n")
+    assert [entry.id for entry in entries] == ["P1", "P1_2", "P2"]
+    assert [entry.source.get("columns") for entry in entries] == [None, {"id": "P1"}, None]
+    late = "smiles,name\n" + "".join(f"{'C' * n},n{n}\n" for n in range(1, 151)) + "CCO,n7\n"
+    assert (read(late)[-1].id, columns(read(late)[-1:], "name")) == ("n7_2", ["n7"])
+
+
+@pytest.mark.parametrize("header", ["sequence", "heavy", "light"])
+def test_end_groups_in_cells_are_no_residues(header: str) -> None:
+    text = f"id,{header}\na,Ac-DEVD-AMC\nb,MKVLL\n"
+    for entries in (read(text), read("\n".join(map(json.dumps, csv.DictReader(io.StringIO(text)))))):
+        assert "'Ac' in 'Ac-DEVD-AMC'" in str(entries[0].error)
+        assert entries[1].item is not None
+
+
+# -- columns separated by spaces -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("space", [" ", "   "])
+def test_columns_separated_by_spaces(space: str) -> None:
+    entries = read("id smiles pIC50\na CCO 5\nb C1CC 6\n\nc CCN 7\n".replace(" ", space))
+    assert [(entry.id, entry.item) for entry in entries] == [
+        ("a", Molecule("CCO")),
+        ("b", None),
+        ("c", Molecule("CCN")),
+    ]
+    assert entries[0].source["columns"] == {"pIC50": "5"}
+    assert items(read(f"name{space}sequence\na{space}MKV\n")) == [Protein("MKV")]
+
+
+def test_a_smiles_and_its_name_are_a_list_and_a_header_of_two_words_is_one_column() -> None:
+    source = Input("-", io.BytesIO(b"smiles name\nCCO a\nCCN b\n"))
+    assert [entry.id for entry in detect(source).read(source, ReadOptions())] == ["a", "b"]
+    assert items(read("Canonical SMILES\nCCO\nCCN\n")) == [Molecule("CCO"), Molecule("CCN")]
+    assert items(read("my id,Ligand SMILES\na,CCO\n")) == [Molecule("CCO")]

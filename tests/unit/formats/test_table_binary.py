@@ -182,3 +182,23 @@ def test_a_missing_library_names_the_extra(
     (tmp_path / "table").write_bytes(content)
     (record,) = encode(str(tmp_path / "table"))
     assert "logos-cli[tables]" in (record.reason or "")
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_missing_values_of_every_file(kind: str, tmp_path: Path) -> None:
+    """Absent cells, NaN and words for them are the same: no second chain."""
+    rows = [("a", "EVQLVESGG", None), ("b", "EVQLVESGG", "ND"), ("c", "EVQLVESGG", "n/a"), ("d", "NA", "NULL")]
+    path = tmp_path / f"table.{kind}"
+    if kind == "parquet":
+        names = ("name", "heavy", "light")
+        parquet.write_table(pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))), path)
+    elif kind == "xlsx":
+        path.write_bytes(_workbook(one=[["name", "heavy", "light"], *map(list, rows)]))
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("CREATE TABLE one (name TEXT, heavy TEXT, light TEXT)")
+            database.executemany("INSERT INTO one VALUES (?, ?, ?)", rows)
+        database.close()
+    *singles, alone = encode(str(path))
+    assert [record.text for record in singles] == ["<AntibodyS>EVQLVESGG<AntibodyE>"] * 3
+    assert "stands for a missing value" in (alone.reason or "")

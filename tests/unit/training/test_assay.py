@@ -52,12 +52,19 @@ def test_a_molecule_is_one_row_however_its_smiles_is_written(tmp_path):
 
 
 def test_cells_without_a_value_are_those_of_spreadsheets_and_pandas(tmp_path):
-    cells = ("NULL", "N/A", "#N/A", "-", "NaN", "None", "<NA>", " ")
+    cells = ("NULL", "N/A", "#N/A", "-", "NaN", "None", "<NA>", " ", "n.d.", "?", "not determined")
     rows = [f"{each},{n}" for n, each in enumerate(SEQUENCES)]
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["séquence,Fitness (µM)", *rows, *(f"MKTAY,{cell}" for cell in cells)]), encoding="utf-8")
     assay = read_assay(str(path), column="séquence", value="Fitness (µM)")
     assert (len(assay.values), assay.n_unmeasured) == (40, len(cells))
+
+
+def test_words_for_a_missing_sequence_are_not_trained_on(tmp_path):
+    rows = [f"{each},{n}" for n, each in enumerate(SEQUENCES)]
+    assay = read_assay(write(tmp_path / "a.csv", [*rows, "NA,1", "nan,2", "None,3"]))
+    assert (len(assay.values), assay.n_refused) == (40, 3)
+    assert not {"NA", "NAN", "NONE"} & set(assay.payloads)
 
 
 def test_what_cannot_be_learned_from_is_refused(tmp_path):
