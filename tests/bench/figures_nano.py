@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,22 +47,34 @@ PARTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {
 }
 
 
-def measure(bench: Bench, parts: Sequence[str], path: Path, *, again: bool = False) -> Figures:
-    """Measure the parts that are not yet in the file, and write it after each one."""
+def measure(
+    bench: Bench, parts: Sequence[str], path: Path, *, scales: Mapping[str, float] | None = None, again: bool = False
+) -> Figures:
+    """Measure the parts that are not yet in the file, and write it after each one.
+
+    Parameters
+    ----------
+    scales : mapping of str to float, optional
+        Parts whose sample sizes have a share of their own.
+    """
     facts = bench.facts
     known: Figures = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if known.get("model") != facts:
         if known:
             say(f"{path} is of other weights, another corpus or another scale: all parts anew")
-        known = {"model": facts, "seconds": {}}
+        known = {"model": facts, "seconds": {}, "scales": {}}
+    own = known.setdefault("scales", {})
+    usual, scales = bench.scale, scales or {}
     for name in parts:
-        if name in known and not again:
+        bench.scale = scales.get(name, usual)
+        if name in known and own.get(name, usual) == bench.scale and not again:
             say(f"{facts['name']}, {name}: is there already")
             continue
         say(f"{facts['name']}, {name}")
         start, busy = time.monotonic(), time.process_time()
         known[name] = PARTS[name](bench)
         known["seconds"][name] = round(time.monotonic() - start)
+        own[name] = bench.scale
         write_json(path, known)
         busy = time.process_time() - busy
         say(f"{facts['name']}, {name}: {known['seconds'][name]} s, {busy:.0f} s of processor time")
@@ -77,7 +89,7 @@ def run_measure(args: argparse.Namespace) -> None:
     for model in args.model or [ROOT / "tokenizers" / SHIPPED]:
         bench = Bench(model, held_out, args.data, args.scale, args.device, dict(args.seen))
         path = args.output / f"{bench.directory.name}.json"
-        figures = measure(bench, args.parts or list(PARTS), path, again=args.again)
+        figures = measure(bench, args.parts or list(PARTS), path, scales=dict(args.scale_of), again=args.again)
         print(json.dumps(figures, indent=1, ensure_ascii=False))
 
 
@@ -119,6 +131,14 @@ def run_targets(args: argparse.Namespace) -> None:
     print(*target_rows(json.loads(args.figures.read_text(encoding="utf-8"))), sep="\n")
 
 
+def part_and_share(text: str) -> tuple[str, float]:
+    """Read an option's value such as ``sites=1``."""
+    part, _, share = text.partition("=")
+    if part not in PARTS:
+        raise argparse.ArgumentTypeError(f"there is no part {part!r}")
+    return part, float(share)
+
+
 def domain_and_tokens(text: str) -> tuple[str, int]:
     """Read an option's value such as ``protein=7.5e6``."""
     domain, _, number = text.partition("=")
@@ -135,6 +155,14 @@ def main() -> None:
     command.add_argument("--corpus", type=Path, default=ROOT / "corpus")
     command.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     command.add_argument("--scale", type=float, default=1.0, help="share of the full sample sizes")
+    command.add_argument(
+        "--scale-of",
+        type=part_and_share,
+        action="append",
+        default=[],
+        metavar="PART=SHARE",
+        help="another share for a part, such as sites=1",
+    )
     command.add_argument("--device", default="auto")
     command.add_argument(
         "--seen",

@@ -76,6 +76,14 @@ _OF_CARD: Final = (
         "higher",
         "mcc_gain",
     ),
+    _CardFigure(
+        "site",
+        "area under the ROC curve",
+        ("sites", "small_molecules", "auc"),
+        (("letter frequency", "letter_frequency_auc"),),
+        "higher",
+        "auc_gain",
+    ),
     _CardFigure("ligand", "gain of the own pocket (nats)", ("pockets", "level_2", "gain_nats"), (), "higher"),
     *(
         _CardFigure("fitness", f"{assay}, Spearman", ("fitness", assay, "model_spearman"), _SPEARMAN, "higher")

@@ -106,12 +106,12 @@ def ranking(bench: Bench, chains: Sequence[Chain], rates: Mapping[str, float]) -
 def areas(
     chains: Sequence[Chain], scores: Sequence[NDArray[np.float64]], rates: Mapping[str, float]
 ) -> dict[str, Figure]:
-    """Return the mean area under the ROC curve of a chain, of the model and of the letters."""
-    found = {"auc": scores, "letter_frequency_auc": [letter_scores(chain, rates) for chain in chains]}
-    return {
-        name: bootstrap([(auc(row, c.site), 1.0) for row, c in zip(rows, chains, strict=True)], ratio)
-        for name, rows in found.items()
-    }
+    """Return the mean area under the ROC curve of a chain, of the model and of the letters, and the gain over these."""
+    model = [auc(row, chain.site) for row, chain in zip(scores, chains, strict=True)]
+    letters = [auc(letter_scores(chain, rates), chain.site) for chain in chains]
+    gains = [own - other for own, other in zip(model, letters, strict=True)]
+    found = {"auc": model, "letter_frequency_auc": letters, "auc_gain": gains}
+    return {name: bootstrap([(value, 1.0) for value in values], ratio) for name, values in found.items()}
 
 
 def auc(scores: NDArray[np.float64], site: Collection[int]) -> float:

@@ -258,6 +258,9 @@ def test_parts_are_measured_once(bench, tmp_path, monkeypatch):
     assert found["model"]["n_parameters"] == sum(each.numel() for each in bench.network.parameters())
     figures_nano.measure(bench, ["one"], path, again=True)
     assert len(calls) == 3
+    own = figures_nano.measure(bench, ["one", "two"], path, scales={"two": 0.25})
+    assert len(calls) == 4
+    assert own["scales"] == {"one": bench.scale, "two": 0.25}
     monkeypatch.setattr(bench, "scale", 0.5)
     assert "two" not in figures_nano.measure(bench, ["one"], path)
 
