@@ -28,8 +28,8 @@ _MOST_CAPITALS: Final = 30
 def end_group(text: str) -> str | None:
     """Return the first word of a peptide's notation that is no residue; None if all of the text is residues and gaps.
 
-    Gaps come in runs, at the ends, or as dots, but no group does. A group in the case of the residues (``H``, ``AMC``) counts
-    in a short text only.
+    A group in the case of the residues (``H``, ``AMC``) counts in a short text only, and beside single hyphens: gaps
+    come in runs, at the ends, or as dots as well. Single letters between hyphens are residues.
 
     Parameters
     ----------
@@ -40,14 +40,17 @@ def end_group(text: str) -> str | None:
     if text.isalpha():
         match = _ATTACHED.match(text) if len(text) <= _MOST_LETTERS and not text.isupper() else None
         return match[1] if match else None
-    if "--" in text or "." in text or text.startswith("-") or text.endswith("-"):
-        return None
-    parts = "".join(text.split()).split("-")
+    has_gaps = "--" in text or "." in text or text.startswith("-") or text.endswith("-")
+    parts = [part for part in re.split(r"[-.]+", "".join(text.split())) if part]
     n_letters = sum(map(len, parts))
-    if len(parts) > 1:
+    is_spaced = all(len(part) == 1 for part in parts)
+    if len(parts) > 1 and not is_spaced and not (has_gaps and n_letters > _MOST_LETTERS):
+        is_short = n_letters <= _MOST_CAPITALS and not has_gaps
         for end, groups in _GROUPS.items():
-            if parts[end].lower() in groups and (n_letters <= _MOST_CAPITALS or _is_certain(parts[end])):
+            if parts[end].lower() in groups and (is_short or _is_certain(parts[end])):
                 return parts[end]
+    if has_gaps:
+        return None
     words = re.split(r"[-\s]+", text) if n_letters <= _MOST_LETTERS else []
     return next(filter(_CODE.fullmatch, words), None)
 

@@ -48,7 +48,7 @@ def _row(record: SequenceText, text: str) -> SequenceText:
     inserted = sum(map(str.islower, text))
     notes = [f"{inserted} residues inserted relative to the first row (lower case)"] if inserted else []
     line = record.lines[0][0] if record.lines else record.line
-    return replace(record, lines=[(line, text.upper())], notes=[*record.notes, *notes], format="a3m")
+    return replace(record, lines=[(line, text.upper())], notes=[*record.notes, *notes], format="a3m", is_row=True)
 
 
 def _chains(record: SequenceText, text: str, widths: list[int]) -> Iterator[SequenceText]:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from logos_cli.errors import FormatError, InputError, LogosError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.fasta.a3m import is_a3m, iter_a3m
+from logos_cli.formats.fasta.aligned import iter_rows
 from logos_cli.formats.fasta.pir import is_pir, iter_pir
-from logos_cli.formats.fasta.records import SequenceText, iter_records
+from logos_cli.formats.fasta.records import SequenceText
 from logos_cli.formats.fasta.write import FastaWriter
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
@@ -68,7 +69,7 @@ class FastaFormat(Format):
         if is_pir(source.head):
             records = iter_pir(source)
         else:
-            records = iter_a3m(source) if is_a3m(source.head, source.name) else iter_records(source)
+            records = iter_a3m(source) if is_a3m(source.head, source.name) else iter_rows(source)
         if options.row is not None:
             records = (record for record in records if record.name == options.row)
         antibodies = options.form is Form.ANTIBODY
@@ -151,7 +152,7 @@ def _residues(record: SequenceText, source: str, options: ReadOptions) -> tuple[
             source=f"{source}:{record.line}",
             hint="remove it, or put its sequence under its header",
         )
-    sequence, notes = clean_sequence(record.lines, source, is_row=record.format == "a3m")
+    sequence, notes = clean_sequence(record.lines, source, is_row=record.is_row)
     if options.translate and may_be_nucleotides(sequence):
         return translate(sequence), [*notes, TRANSLATED]
     if not (record.is_nucleotide or is_nucleotide(sequence)):

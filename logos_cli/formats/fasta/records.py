@@ -35,6 +35,8 @@ class SequenceText:
         Why there is no sequence.
     format : str
         Format of the file if it is not plain FASTA.
+    is_row : bool
+        Whether it is a row of an alignment.
     """
 
     header: str
@@ -44,6 +46,7 @@ class SequenceText:
     is_nucleotide: bool = False
     error: FormatError | None = None
     format: str = ""
+    is_row: bool = False
 
     @property
     def name(self) -> str:

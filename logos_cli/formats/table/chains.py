@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from logos_cli.errors import UsageError
 from logos_cli.formats.table.identifiers import key_of
 
-_SURE: Final = {"heavy": ("heavy", "vhh", "vh"), "light": ("light", "vl", "vk")}
-_BRIEF: Final = {"heavy": ("igh", "hc", "h"), "light": ("igk", "igl", "kappa", "lambda", "lc", "l")}
+_SURE: Final = {
+    "heavy": ("heavy", "vhh", "vh", "vheavy", "hcvr"),
+    "light": ("light", "vl", "vk", "vlight", "vkappa", "vlambda", "lcvr"),
+}
+_BRIEF: Final = {"heavy": ("igh", "hc", "h"), "light": ("igk", "igl", "kappa", "lambda", "lc", "l", "k")}
 """Words that name a chain only beside one for a sequence: ``Hchain`` of SAbDab is the letter of a chain in its PDB file."""
 _AMINO_ACIDS: Final = ("amino", "acids", "acid", "aa", "protein")
+_VARIABLE: Final = ("variable", "fv", "vh", "vhh", "vheavy", "hcvr", "vl", "vk", "vlight", "vkappa", "vlambda", "lcvr")
 _SEQUENCE: Final = (*_AMINO_ACIDS, "sequences", "sequence", "seqs", "seq", "fv")
 _NEUTRAL: Final = (
     "chain",
@@ -34,9 +39,15 @@ _WORDS: Final = sorted(
 )
 _WORD: Final = re.compile("|".join(rf"{word}(?=chain|seq|aa|$)" if len(word) == 1 else word for word in _WORDS))
 _JOINED: Final = re.compile(rf"(?:{_WORD.pattern})+")
-_PART_OF_A_CHAIN: Final = re.compile(r"cdr|fwr|(?:^|_)fr_?\d|germline|gene|call|junction|linker|epitope|antigen")
-_LETTERS: Final = re.compile(r"[A-Z]{10,}\*?")
-"""Residues, or nucleotides, of more than a loop."""
+_PART_OF_A_CHAIN: Final = re.compile(
+    r"cdr|fwr|(?:^|_)fr_?\d|germline|(?:^|_)(?:genes?|calls?|junction|linker|epitope|antigen)(?:_|$)"
+)
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_VERSION: Final = re.compile(r"v?\d+$")
+_CHAIN: Final = re.compile(r"(?:[ACDEFGHIKLMNPQRSTVWXY.-]{10,}\s+)*[ACDEFGHIKLMNPQRSTVWXY.-]+\*?", re.IGNORECASE)
+"""Residues, or nucleotides, and gaps; in blocks of ten or more, or not parted."""
+_LEAST_LETTERS: Final = 20
+"""Fewest letters of a chain: a loop has less."""
 
 
 def _words(key: str) -> list[str] | None:
@@ -66,7 +77,9 @@ def chain_role(key: str) -> str | None:
 
 
 def find_chain(role: str, names: dict[str, str]) -> str | None:
-    """Return the column that holds a chain by the words of its name; one of amino acids if there are several.
+    """Return the column that holds a chain by the words of its name.
+
+    Of several it is one that is not of the full length, one of amino acids, and one of the variable domain, in this order.
 
     Parameters
     ----------
@@ -79,7 +92,10 @@ def find_chain(role: str, names: dict[str, str]) -> str | None:
         If several columns fit equally.
     """
     found = [key for key in reversed(names) if chain_role(key) == role]  # from the first column to the last
-    found = [key for key in found if not set(_words(key) or ()).isdisjoint(_AMINO_ACIDS)] or found
+    words = {key: set(_words(key) or ()) for key in found}
+    found = [key for key in found if "full" not in words[key]] or found
+    for preferred in (_AMINO_ACIDS, _VARIABLE):
+        found = [key for key in found if not words[key].isdisjoint(preferred)] or found
     if len(found) > 1:
         raise UsageError(
             f"{len(found)} columns may be the {role} chain: {', '.join(names[key] for key in found)}",
@@ -94,13 +110,10 @@ def check_left_out(role: str, rows: Sequence[Mapping[str, object]], used: Iterab
     Raises
     ------
     UsageError
-        If the name of a column mentions the chain, and one of its cells has more letters than a loop.
+        If a word in the name of a column is the chain's, and one of its cells is as long as a chain.
     """
     for name in dict.fromkeys(name for row in rows for name in row if name not in used):
-        key = key_of(name)
-        if not _mentions(role, key) or _PART_OF_A_CHAIN.search(key):
-            continue
-        if any(_LETTERS.fullmatch("".join(str(row.get(name, "")).split())) for row in rows):
+        if _mentions(role, name) and any(_is_chain(str(row.get(name, ""))) for row in rows):
             raise UsageError(
                 f"the column {name!r} seems to hold the {role} chain, and its name is not known",
                 source=source or None,
@@ -108,6 +121,14 @@ def check_left_out(role: str, rows: Sequence[Mapping[str, object]], used: Iterab
             )
 
 
-def _mentions(role: str, key: str) -> bool:
-    words = (word for part in key.split("_") if _JOINED.fullmatch(part) for word in _WORD.findall(part))
-    return _SURE[role][0] in key or not {*_SURE[role], *_BRIEF[role]}.isdisjoint(words)
+@lru_cache(maxsize=1024)
+def _mentions(role: str, name: str) -> bool:
+    """Return whether a whole word in the name of a column is a chain's, and none says that it is less than the chain."""
+    key = key_of(_CAMEL.sub("_", name))
+    parts = [part if _JOINED.fullmatch(part) else _VERSION.sub("", part) for part in key.split("_")]
+    words = {word for part in parts if _JOINED.fullmatch(part) for word in _WORD.findall(part)}
+    return not words.isdisjoint((*_SURE[role], *_BRIEF[role])) and not _PART_OF_A_CHAIN.search(key)
+
+
+def _is_chain(text: str) -> bool:
+    return bool(_CHAIN.fullmatch(text.strip())) and sum(map(str.isalpha, text)) >= _LEAST_LETTERS

@@ -30,6 +30,11 @@ def key_of(name: str) -> str:
     return _NOT_A_WORD.sub("_", name.lower()).strip("_")
 
 
+def is_identifier(key: str) -> bool:
+    """Return whether a column with this key can identify the rows of a table."""
+    return key in _RANK
+
+
 def classes(rows: Sequence[Mapping[str, object]]) -> frozenset[str]:
     """Return the columns of names that are classes in these rows: two rows have the same name."""
     named = {name for row in rows for name in row if key_of(name) in _NAMED.split()}
@@ -40,11 +45,12 @@ def classes(rows: Sequence[Mapping[str, object]]) -> frozenset[str]:
 def identifying(cells: Mapping[str, object], others: frozenset[str]) -> str | None:
     """Return the column that identifies a row: its own id, the id of a database, or a name, in this order.
 
-    A column that is empty in this row, that makes the object, or that holds classes (both are ``others``) does not count.
+    A column that is empty in this row or has a word for that (``NA``), that makes the object, or that holds classes (both are
+    ``others``) does not count.
     """
     ranked = [
         (rank, name)
         for name, value in cells.items()
-        if (rank := _RANK.get(key_of(name))) is not None and value not in (None, "") and name not in others
+        if (rank := _RANK.get(key_of(name))) is not None and not is_missing(value) and name not in others
     ]
     return min(ranked)[1] if ranked else None

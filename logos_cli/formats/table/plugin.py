@@ -13,7 +13,7 @@ from itertools import chain, islice
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns, is_known
-from logos_cli.formats.table.identifiers import classes, identifying, key_of
+from logos_cli.formats.table.identifiers import classes, identifying, is_identifier, key_of
 from logos_cli.formats.table.kinds import binary_kind
 from logos_cli.formats.table.reactions import ReagentColumns
 from logos_cli.formats.table.rows import TableRow
@@ -109,8 +109,19 @@ def _with_columns(
     cells = [row.cells for row in whole]
     columns = Columns.choose(cells[0], options, source).looking_at(cells)
     columns.check_chains(cells, options, source)
-    for row in chain(first, rows):
+    for row in first:
         yield row, columns
+    for row in rows:
+        yield _checked(row, columns, options), columns
+
+
+def _checked(row: TableRow, columns: Columns, options: ReadOptions) -> TableRow:
+    """Return a row, or the reason why it is refused: the first row that has a chain in a column of unknown name."""
+    try:
+        columns.check_chains([row.cells], options, "")
+    except UsageError as error:
+        return row if row.problem is not None else TableRow(row.line, row.cells, error)
+    return row
 
 
 def _with_own_columns(row: TableRow, options: ReadOptions, reagents: ReagentColumns) -> tuple[TableRow, Columns]:
@@ -217,15 +228,15 @@ def _check_hidden(row: TableRow, columns: Columns, provenance: Source, options: 
 def _delimiter(lines: Sequence[str]) -> str:
     """Return the delimiter of the columns of a table, by its first lines.
 
-    It is a space if the header has no other delimiter, its first word is no column to read (a SMILES and its name are a list), a
-    later one is, and each line has as many words.
+    It is a space if the header has no other delimiter, its first word names an identifier, which is no SMILES and no sequence, a
+    later one is the whole name of a column to read, and each line has as many words.
     """
     filled = [line for line in lines if line.strip()]
     header = filled[0] if filled else ""
-    words = header.split()
-    if not any(map(header.count, _DELIMITERS)) and len(filled) > 1 and not (is_known(header) or is_known(words[0])):
+    words = header.lower().split()
+    if len(filled) > 1 and is_identifier(words[0]) and not KNOWN_COLUMNS.isdisjoint(words[1:]):
         is_regular = all(len(line.split()) == len(words) for line in filled[1:_PEEKED])
-        if any(map(is_known, words)) and is_regular:
+        if is_regular and not any(map(header.count, _DELIMITERS)):
             return " "
     return max(_DELIMITERS, key=header.count)
 

@@ -14,7 +14,7 @@ from logos_cli.formats.table.identifiers import key_of
 from logos_cli.io.missing import is_missing
 from logos_cli.records import Source
 
-_REAGENTS: Final = re.compile(r"(?:reagent|agent|catalyst|solvent|additive)s?(?:_?\d+)?(?:_?smiles)?(?:_?\d+)?")
+_REAGENTS: Final = re.compile(r"(?P<kind>reagent|agent|catalyst|solvent|additive)s?(?:_?\d+)?(?:_?smiles)?(?:_?\d+)?")
 """Names of columns with the molecules over the arrow. Conditions are temperatures and times as well, and are not read."""
 
 
@@ -27,11 +27,11 @@ class ReagentColumns:
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, object]]) -> ReagentColumns:
-        """Return the columns of a table by its first rows; one cell that is no SMILES shows names."""
+        """Return the columns of a table by its first rows; names are in one where half of the cells, or more, are no SMILES."""
         found = [
             name for name in dict.fromkeys(name for row in rows for name in row) if _REAGENTS.fullmatch(key_of(name))
         ]
-        named = tuple(name for name in found if not all(_is_smiles(row, name) for row in rows))
+        named = tuple(name for name in found if _has_names(rows, name))
         return cls(tuple(name for name in found if name not in named), named)
 
     def molecules(self, cells: Mapping[str, object], options: ReadOptions) -> list[str]:
@@ -43,25 +43,40 @@ class ReagentColumns:
             If a reagent is given by its name and the options count reagents, or refuse them.
         """
         if options.reagents != "drop":
+            written = {
+                _kind(name) for name in self.smiles if "smiles" in key_of(name) and not _is_empty(cells.get(name))
+            }
             for name in self.names:
-                if not is_missing(cells.get(name)):
+                if not _is_empty(cells.get(name)) and _kind(name) not in written:
                     raise FormatError(
-                        f"the column {name!r} holds no SMILES: {str(cells[name])[:40]!r}",
+                        f"the column {name!r} holds names of reagents, not SMILES",
                         hint="write the reagents as SMILES, or leave them out: --reagents drop",
                     )
-            return [
-                smiles for name in self.smiles if not is_missing(cells.get(name)) for smiles in smiles_of(cells, name)
-            ]
-        present = [name for name in self.smiles if not is_missing(cells.get(name)) and _is_smiles(cells, name)]
+            present = [name for name in self.smiles if not _is_empty(cells.get(name))]
+        else:
+            present = [name for name in self.smiles if not _is_empty(cells.get(name)) and _is_smiles(cells, name)]
         return [smiles for name in present for smiles in smiles_of(cells, name)]
 
 
+def _kind(name: str) -> str:
+    """Return the kind of reagents in a column: ``reagents`` has the names of those in ``reagent_smiles``."""
+    match = _REAGENTS.fullmatch(key_of(name))
+    return match["kind"] if match else ""
+
+
+def _is_empty(value: object) -> bool:
+    return value == [] or is_missing(value)
+
+
+def _has_names(rows: Sequence[Mapping[str, object]], name: str) -> bool:
+    cells = {str(row[name]): row for row in rows if not _is_empty(row.get(name))}
+    return 2 * sum(_is_smiles(row, name) for row in cells.values()) <= len(cells) and bool(cells)
+
+
 def _is_smiles(cells: Mapping[str, object], name: str) -> bool:
-    """Return whether a cell holds SMILES, or nothing."""
+    """Return whether a cell holds SMILES."""
     from logos_cli.chemistry.smiles import checked_smiles
 
-    if is_missing(cells.get(name)):
-        return True
     try:
         for smiles in smiles_of(cells, name):
             checked_smiles(smiles, canonical=False)

@@ -345,6 +345,12 @@ def test_peptides_in_capitals_are_residues(peptide: str) -> None:
         ("Ala-Gly", "Ala"),
         ("H-Ala-Gly-OH", "H"),
         ("H-DAEFRHDSGYEVHHQKLVFFAEDVGSNKGAIIGLMVGGVVIA-OH", "OH"),
+        ("Ac-DEVD-", "Ac"),
+        ("Ac--DEVD", "Ac"),
+        ("-Ac-DEVD", "Ac"),
+        ("Ac.DEVD.AMC", "Ac"),
+        ("DEVD--pNA", "pNA"),
+        ("RGDS.OMe", "OMe"),
     ],
 )
 def test_end_groups_are_no_residues(peptide: str, group: str) -> None:
@@ -367,6 +373,10 @@ def test_end_groups_are_no_residues(peptide: str, group: str) -> None:
         "mkv-lla",
         "MKvl-LLA",
         "MK-LV-",
+        "AC--DEVD",
+        "H-A-E-G-T",
+        "H-RGDS-",
+        "--MKlv--LLAvs-",
         "H-MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRV-ACDE",
         "AC-MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRV-AMC",
         "MKTAYIAKQ-AMC-RQISFVKSHFSRQ",
@@ -389,3 +399,41 @@ def test_an_indented_header_is_a_header(before: str) -> None:
     entries = read(f"{before}>a first\nMKV\nLL\n  >b\nMKL\n")
     assert sequences(entries) == {"a": "MKVLL", "b": "MKL"}
     assert len(entries) == 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("AC-DEFGHI", "ACM-EFGHI", "ACMDEFGHI"),
+        ("SIINFEK-AL", "SIINFEKLAL"),
+        ("H-MNPQ", "HA-NPQ"),
+        ("H-A-E-G-T", "HMAKEAGST"),
+        ("H-RGDS-OH", "HARGDSMOH"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_hyphens_of_rows_of_one_length_are_gaps(rows: tuple[str, ...], wrapped: bool) -> None:
+    lines = [f"{row[:4]}\n{row[4:]}" if wrapped else row for row in rows]
+    text = "".join(f">{number}\n{line}\n" for number, line in enumerate(lines))
+    assert list(sequences(read(text)).values()) == [row.replace("-", "") for row in rows]
+
+
+@pytest.mark.parametrize(
+    "peptides",
+    [
+        ("AC-DEVD-AMC", "AC-IETD-AMC"),
+        ("Ac-DEVD-AMC", "MK-VLLAAAMC"),
+        ("H-RGDS-OH", "Z-LLLL-OH"),
+        ("H-RGDS", "KLVFF-OH"),
+        ("AC-DEVD",),
+    ],
+)
+def test_peptides_with_groups_of_one_length_are_no_alignment(peptides: tuple[str, ...]) -> None:
+    entries = read("".join(f">{number}\n{peptide}\n" for number, peptide in enumerate(peptides)))
+    assert "is a group of a peptide" in str(entries[0].error)
+
+
+def test_every_hyphen_of_an_afa_is_a_gap(tmp_path: Path) -> None:
+    path = tmp_path / "rows.afa"
+    path.write_text(">a\nH-RGDS-OH\n>b\nAc-RGDSMC\n")
+    assert sequences(list(PLUGIN.read(Input(str(path)), ReadOptions()))) == {"a": "HRGDSOH", "b": "ACRGDSMC"}

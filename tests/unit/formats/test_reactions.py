@@ -143,7 +143,7 @@ def test_names_of_reagents_are_not_read_as_smiles(is_json: bool) -> None:
     assert all("reagents" not in entry.source for entry in read(text))
     for choice in ("reactants", "error"):
         *refused, plain = read(text, reagents=choice)
-        assert all("the column 'reagents' holds no SMILES" in str(entry.error) for entry in refused)
+        assert all("the column 'reagents' holds names of reagents" in str(entry.error) for entry in refused)
         assert plain.item == Reaction(("CI", "N"), "CN")
 
 
@@ -153,3 +153,27 @@ def test_an_rdf_without_its_first_lines(head: str, mark: str) -> None:
     (entry,) = read(f"{head}{mark}\n{_rxn(['CCO', 'CC(=O)O'], ['CCOC(C)=O'])}")
     assert entry.item == Reaction(("CCO", "CC(=O)O"), "CCOC(C)=O")
     assert entry.id == ("7" if "RIREG" in mark else "saponification")
+
+
+def test_a_column_of_names_beside_one_of_smiles_of_the_same_reagents_is_not_counted() -> None:
+    text = (
+        "reactants,reagents,reagent_smiles,product\nCBr.N,triethylamine,CCN(CC)CC,CN\nCI.N,pyridine,,CN\nCCl.N,,,CN\n"
+    )
+    base, no_smiles, none = read(text, reagents="reactants")
+    assert base.item == Reaction(("CBr", "N", "CCN(CC)CC"), "CN")
+    assert "the column 'reagents' holds names of reagents" in str(no_smiles.error)
+    assert none.item == Reaction(("CCl", "N"), "CN")
+    assert read(text)[0].source["columns"] == {"reagents": "triethylamine", "reagent_smiles": "CCN(CC)CC"}
+    other = text.replace("reagents,", "solvent,", 1)
+    assert "the column 'solvent' holds names" in str(read(other, reagents="reactants")[0].error)
+
+
+@pytest.mark.parametrize("bad", [["CCN(CC"], "THF", [7], {"a": 1}])
+def test_one_cell_that_is_no_smiles_is_one_error(bad: object) -> None:
+    reagents: list[object] = [["CCN(CC)CC"], [], None, bad, ["CCO"]]
+    rows = [{"reactants": ["CBr", "N"], "reagents": cell, "product": "CN"} for cell in reagents]
+    entries = read("\n".join(map(json.dumps, rows)), reagents="reactants")
+    sides = [("CBr", "N", "CCN(CC)CC"), ("CBr", "N"), ("CBr", "N"), None, ("CBr", "N", "CCO")]
+    assert [entry.item for entry in entries] == [side and Reaction(side, "CN") for side in sides]
+    assert entries[3].error is not None
+    assert all(entry.item == Reaction(("CBr", "N"), "CN") for entry in read("\n".join(map(json.dumps, rows))))

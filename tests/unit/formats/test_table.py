@@ -8,10 +8,12 @@ import json
 from pathlib import Path
 
 import pytest
+from rdkit import Chem, rdBase
 
 from logos_cli.errors import FormatError, InputError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions, WriteOptions
 from logos_cli.formats.detect import detect
+from logos_cli.formats.table import identifiers
 from logos_cli.formats.table.plugin import PLUGIN
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
@@ -475,9 +477,66 @@ def test_annotations_of_a_chain_are_no_chain() -> None:
 
 
 def test_several_columns_of_one_chain_must_be_chosen_from() -> None:
-    with pytest.raises(UsageError, match="2 columns may be the heavy chain: VH seq, heavy chain seq"):
-        read(f"VH seq,heavy chain seq,VL\n{HEAVY},{HEAVY},{LIGHT}\n")
+    with pytest.raises(UsageError, match="2 columns may be the heavy chain: HC seq, heavy chain seq"):
+        read(f"HC seq,heavy chain seq,VL\n{HEAVY},{HEAVY},{LIGHT}\n")
     assert items(read(f"VH seq,VH aa seq,VL\n{DNA},{HEAVY},{LIGHT}\n")) == [Antibody((HEAVY, LIGHT))]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "VH sequence,Full length HC sequence",
+        "VH sequence,HC sequence",
+        "Heavy sequence,Heavy chain full length aa",
+        "variable heavy chain,heavy chain seq",
+    ],
+)
+def test_the_variable_domain_comes_before_the_whole_chain(header: str) -> None:
+    first, second = header.split(",")
+    for text in (
+        f"id,{header},VL\na,{HEAVY},{HEAVY}ASTKGPS,{LIGHT}\n",
+        f"id,{second},{first},VL\na,{HEAVY}ASTKGPS,{HEAVY},{LIGHT}\n",
+    ):
+        (entry,) = read(text)
+        assert entry.item == Antibody((HEAVY, LIGHT))
+        assert entry.source["columns"] == {second: f"{HEAVY}ASTKGPS"}
+
+
+@pytest.mark.parametrize("name", ["Vkappa", "VLambda", "LCVR", "LCVR (aa)", "VLight", "Vkappa seq"])
+def test_words_for_variable_light_chains(name: str) -> None:
+    assert items(read(f"VH,{name}\n{HEAVY},{LIGHT}\n")) == [Antibody((HEAVY, LIGHT))]
+    assert items(read(f"HCVR,{name}\n{HEAVY},{LIGHT}\n")) == [Antibody((HEAVY, LIGHT))]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        LIGHT,
+        LIGHT.lower(),
+        f"{LIGHT[:5]}--{LIGHT[5:]}",
+        f"{LIGHT[:9]}.{LIGHT[9:]}*",
+        f"{LIGHT[:10]} {LIGHT[10:20]} {LIGHT[20:]}",
+    ],
+)
+@pytest.mark.parametrize("name", ["VL v2", "K", "VL1", "VLv2", "predLight", "light (generated)", "light_aligned"])
+def test_a_chain_is_not_dropped_however_it_is_written(name: str, cell: str) -> None:
+    with pytest.raises(UsageError, match="seems to hold the light chain"):
+        read(f"id,VH,{name}\na,{HEAVY},{cell}\n")
+
+
+def test_a_chain_in_a_later_row_is_an_error_of_its_row() -> None:
+    text = "id,VH,VL v2\n" + f"a,{HEAVY},ND\n" * 120 + f"z,{HEAVY},{LIGHT}\ny,{HEAVY},\n"
+    *others, last, after = read(text)
+    assert all(entry.item == Antibody((HEAVY,)) for entry in (*others, after))
+    assert "the column 'VL v2' seems to hold the light chain" in str(last.error)
+
+
+@pytest.mark.parametrize("name", ["highlight", "light sensitivity", "Light notes", "lightness", "flight"])
+@pytest.mark.parametrize("cell", ["LIGHT SENSITIVE MATERIAL", "IMPORTANT FINDING", "YES", "STABLEINTHEDARK"])
+def test_words_are_no_chain(name: str, cell: str) -> None:
+    assert items(read(f"id,VH,{name}\na,{HEAVY},{cell}\n")) == [Antibody((HEAVY,))]
+    if name in ("highlight", "lightness", "flight"):
+        assert items(read(f"id,VH,{name}\na,{HEAVY},{LIGHT}\n")) == [Antibody((HEAVY,))]
 
 
 def test_letters_of_chains_are_no_sequences() -> None:
@@ -555,8 +614,50 @@ def test_columns_separated_by_spaces(space: str) -> None:
     assert items(read(f"name{space}sequence\na{space}MKV\n")) == [Protein("MKV")]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "heavy water",
+            "reaction 1",
+            "PROTAC linker",
+            "light",
+            "sequence 5",
+            "the sentence",
+            "1 smiles",
+            "metal linkers",
+        ),
+        *("product 1", "id smiles", "name sequence", "reaction product", "id light"),
+    ],
+)
+@pytest.mark.parametrize("smiles", ["CCO", "O", "c1ccccc1", "[Na+].[Cl-]"])
+def test_a_list_with_words_of_tables_in_its_names_is_a_list(smiles: str, name: str) -> None:
+    text = f"{smiles} {name}\nCCN {name.replace('1', '2').replace('light', 'heavy')}x\nCCC {name}y\n"
+    source = Input("-", io.BytesIO(text.encode()))
+    entries = list(detect(source).read(source, ReadOptions()))
+    assert [entry.item for entry in entries] == [Molecule(smiles), Molecule("CCN"), Molecule("CCC")]
+    assert entries[0].id == name
+
+
+def test_no_identifier_that_begins_a_header_is_a_smiles() -> None:
+    with rdBase.BlockLogs():
+        assert not [key for key in identifiers._RANK if Chem.MolFromSmiles(key) or Chem.MolFromSmiles(key.upper())]
+
+
 def test_a_smiles_and_its_name_are_a_list_and_a_header_of_two_words_is_one_column() -> None:
     source = Input("-", io.BytesIO(b"smiles name\nCCO a\nCCN b\n"))
     assert [entry.id for entry in detect(source).read(source, ReadOptions())] == ["a", "b"]
     assert items(read("Canonical SMILES\nCCO\nCCN\n")) == [Molecule("CCO"), Molecule("CCN")]
     assert items(read("my id,Ligand SMILES\na,CCO\n")) == [Molecule("CCO")]
+
+
+# -- identifiers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "N/A", "-", "None"])
+def test_a_word_for_a_missing_value_identifies_no_row(word: str) -> None:
+    first, second, third = read(f"cid,name,smiles\n{word},aspirin,CCO\n2244,{word},CCN\n{word},{word},CCC\n")
+    assert (first.id, second.id, third.id) == ("aspirin", "2244", "stdin:4")
+    assert first.source["columns"] == {"cid": word}
+    (entry,) = read(json.dumps({"id": word, "name": "b", "smiles": "CCN"}))
+    assert entry.id == "b"
