@@ -18,6 +18,7 @@ from logos_cli.formats.detect import detect
 from logos_cli.formats.reaction_entries import split_components
 from logos_cli.grammar import Form
 from logos_cli.io.input import Input
+from logos_cli.io.missing import is_missing, may_be_residues
 from logos_cli.objects.antibody import Antibody
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.material import Material
@@ -29,7 +30,9 @@ from logos_cli.workflows.decode import decode, writer_for, writers
 from tests.bench.bench_smiles import molecules, mutated
 from tests.bench.figures_roundtrip import figures, measure
 
-residues = st.text(string.ascii_uppercase, min_size=1, max_size=300)
+residues = st.text(string.ascii_uppercase, min_size=1, max_size=300).filter(
+    lambda text: not is_missing(text) or may_be_residues(text)  # `NULL` is no sequence
+)
 smiles = st.sampled_from(
     [
         "C",

@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from logos_cli.errors import FormatError
+from logos_cli.grammar import Form
 from logos_cli.io.missing import is_missing, may_be_residues
+from logos_cli.records import Status
 
 SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
 """Roles of cells with residues."""
+
+
+def is_written(cells: Mapping[str, object]) -> bool:
+    """Return whether ``decode`` wrote the row: it has a kind, and the status of an object."""
+    return cells.get("kind") in tuple(Form) and cells.get("status") == Status.OK
 
 
 def absent_words(values: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.table.cells import SEQUENCES, absent_words, smiles_of, text_of
+from logos_cli.formats.table.cells import SEQUENCES, absent_words, is_written, smiles_of, text_of
 from logos_cli.formats.table.chains import chain_role, check_left_out, find_chain
 from logos_cli.formats.table.identifiers import key_of
 from logos_cli.formats.table.reactions import ReagentColumns, reaction_of
@@ -298,13 +298,17 @@ class Columns:
     def _sequences(
         self, cells: Mapping[str, object], values: Mapping[str, object], source: Source, options: ReadOptions
     ) -> Protein | Antibody:
-        present = [role for role in ("heavy", "light", "sequence") if not is_missing(values.get(role))]
-        if not present:
+        texts = {role: text_of(values, role) for role in _CHAINS if not is_missing(values.get(role))}
+        absent = absent_words(values)
+        if absent and not texts and is_written(cells):  # its object cannot be missing: `NA` is Asn-Ala
+            texts, absent = dict(absent), []
+        if not texts:
             text_of(values, next(iter(values)))
-        absent = [f"the {role} {word!r} read as a missing value" for role, word in absent_words(values)]
         if absent:
-            source["notes"] = [*source.get("notes", ()), *absent]
-        chains = [self._chain(role, text_of(values, role), source, options) for role in present]
+            notes = [f"the {role} {word!r} read as a missing value" for role, word in absent]
+            source["notes"] = [*source.get("notes", ()), *notes]
+        present, least = list(texts), 1 if is_written(cells) else _LEAST_CHAIN
+        chains = [self._chain(role, text, source, options, least=least) for role, text in texts.items()]
         locus = str(cells.get(self.locus) or "") if self.locus else ""
         if self.form is not Form.ANTIBODY:
             return Protein(chains[0])
@@ -321,7 +325,7 @@ class Columns:
         source["notes"] = [*source.get("notes", ()), f"a chain of a T-cell receptor ({locus}), read as a protein"]
         return Protein(chains[0])
 
-    def _chain(self, role: str, text: str, source: Source, options: ReadOptions) -> str:
+    def _chain(self, role: str, text: str, source: Source, options: ReadOptions, *, least: int) -> str:
         """Return the residues of one cell; notes go to ``source``.
 
         Raises
@@ -337,7 +341,7 @@ class Columns:
             if options.form is not Form.PROTEIN or self.locus is not None:
                 raise nucleotide_error(sequence, f"{source['path']}:{source['line']}")
             notes.append(READ_AS_RESIDUES)
-        if self.form is Form.ANTIBODY and len(sequence) < _LEAST_CHAIN:
+        if self.form is Form.ANTIBODY and len(sequence) < least:
             raise FormatError(
                 f"the {role} chain has {len(sequence)} residues: {sequence}",
                 hint="a column with letters of chains in a PDB file holds no sequence",
@@ -348,6 +352,7 @@ class Columns:
 
 
 _SEQUENCE_FORMS: Final = frozenset((Form.PROTEIN, Form.ANTIBODY))
+_CHAINS: Final = ("heavy", "light", "sequence")
 _LEAST_CHAIN: Final = 3
 _POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
 """Beginnings of a HELM."""

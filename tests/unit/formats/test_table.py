@@ -661,3 +661,30 @@ def test_a_word_for_a_missing_value_identifies_no_row(word: str) -> None:
     assert first.source["columns"] == {"cid": word}
     (entry,) = read(json.dumps({"id": word, "name": "b", "smiles": "CCN"}))
     assert entry.id == "b"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "item"),
+    [
+        ("protein", "sequence", Protein("NA")),
+        ("protein", "sequence", Protein("ND")),
+        ("antibody", "heavy,light", Antibody(("A", "M"))),
+        ("antibody", "heavy,light", Antibody(("NA",))),
+        ("antibody", "heavy,light", Antibody(("MK",))),
+    ],
+)
+def test_a_row_that_decode_wrote_has_residues_in_its_cells(kind: str, names: str, item: Protein | Antibody) -> None:
+    chains = (item.sequence,) if isinstance(item, Protein) else item.chains
+    cells = ",".join([*chains, *[""] * (len(names.split(",")) - len(chains))])
+    (entry,) = read(f"id,kind,status,{names}\na,{kind},ok,{cells}\n")
+    assert entry.item == item
+    assert "notes" not in entry.source
+    row = dict(zip(names.split(","), cells.split(","), strict=True))
+    assert items(read(json.dumps({"id": "a", "kind": kind, "status": "ok", **row}))) == [item]
+    assert items(read(f"id,{names}\na,{cells}\n")) != [item]
+
+
+def test_a_second_chain_that_is_missing_is_none_in_such_a_row_as_well() -> None:
+    """R writes NA for an empty column."""
+    (entry,) = read(f"id,kind,status,heavy,light\na,antibody,ok,{HEAVY},NA\n")
+    assert (entry.item, entry.source["notes"]) == (Antibody((HEAVY,)), ["the light 'NA' read as a missing value"])
