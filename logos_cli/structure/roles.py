@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import gemmi
 import numpy as np
@@ -203,13 +203,18 @@ def _along(residues: Residues, residue: Residue, step: int) -> Iterator[Residue]
         index += step
 
 
+_GAPS: Final = range(2, 21)
+"""Steps of the number to a modified residue beyond the end of a cut chain."""
+
+
 class _LoneMonomers:
     """Finds residues of chains among monomers that no bond, header or entity joins to one: MSE in a cut pocket.
 
     The file must not contradict: a label number where only polymers have one is proof, and none, or a label chain
     of its own, is proof to the contrary, as is a SEQRES that lacks it. Otherwise it must be a modified residue of the dictionary,
     with the backbone of a residue and without the atoms that only a free molecule has (OXT), and lie in the file and by
-    its number between residues of its chain, or directly before the first or after the last of them.
+    its number between residues of its chain, or directly before the first or after the last of them; there the next number
+    would be bonded, and a number far beyond is that of a ligand.
     """
 
     def __init__(self, atoms: AtomTable) -> None:
@@ -247,7 +252,11 @@ class _LoneMonomers:
         if residue.listed:
             return role
         is_inside = before is not None and after is not None
-        is_next = any(near.role is role for step in (-1, 1) for near in islice(_along(self.residues, residue, step), 1))
+        is_next = any(
+            near.role is role and abs(near.number - residue.number) in _GAPS
+            for step in (-1, 1)
+            for near in islice(_along(self.residues, residue, step), 1)
+        )
         fits = (is_inside or is_next) and self._is_in_order(before, residue, after) and self._is_residue(residue, role)
         return role if fits else Role.OTHER
 

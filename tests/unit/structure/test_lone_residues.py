@@ -135,6 +135,12 @@ def test_a_free_amino_acid_stays_a_ligand(free: list[str]):
     assert parts(pdb(residues(101, 102, 103), free))[:2] == (["ACD"], [name])
 
 
+@pytest.mark.parametrize("number", [124, 900])
+def test_a_modified_residue_that_cannot_be_the_next_one_of_the_chain_is_a_ligand(number: int):
+    sequences, others, _ = parts(pdb(PEPTIDE, modified(at=number)))
+    assert (sequences, others) == (["ACDEFGHIKLMNPQRSTVWYHDE"], ["MSE"])
+
+
 def test_a_header_that_lacks_the_residue_makes_it_a_ligand():
     header = ["SEQRES   1 A    6  ALA CYS ASP GLU TRP TYR"]
     assert parts(pdb(header, residues(101, 102, 103), modified(), residues(119, 120)))[:2] == (["ACDWY"], ["MSE"])
