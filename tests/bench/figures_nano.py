@@ -78,6 +78,7 @@ def measure(
         write_json(path, known)
         busy = time.process_time() - busy
         say(f"{facts['name']}, {name}: {known['seconds'][name]} s, {busy:.0f} s of processor time")
+    bench.scale = usual
     return known
 
 
