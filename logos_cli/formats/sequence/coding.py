@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,7 +57,12 @@ def translate_coding(feature: SeqFeature, sequence: Seq | MutableSeq | None) -> 
         raise ValueError(f"/codon_start={start + 1} /transl_table={table}")
     letters = str(feature.extract(sequence))[start:].upper().replace("U", "T")
     n_left = len(letters) % _CODON
-    residues = list(str(Seq(letters[: len(letters) - n_left]).translate(table=table)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Biopython's on codons with two meanings, which are decided below
+        residues = list(str(Seq(letters[: len(letters) - n_left]).translate(table=table)))
+    stops = CodonTable.unambiguous_dna_by_id[table].stop_codons
+    if not n_left and letters[-_CODON:] in stops and _is_complete(location.parts[-1], -1):
+        residues[-1] = "*"  # codes 27, 28 and 31 have stops that are residues elsewhere
     excepted = _exceptions(qualifiers, list(location), start)
     for place, residue in excepted.items():
         residues[place : place + 1] = residue

@@ -294,6 +294,14 @@ def test_exceptions_of_the_genetic_code(name: str, letter: str, location: str, p
     assert _sequences([entry]) == [f"MK{letter}{_GENE_PRODUCT[3:]}"]
 
 
+@pytest.mark.parametrize(("table", "codon"), [("27", "TGA"), ("28", "TAA"), ("31", "TAG"), ("11", "TGA")])
+def test_the_last_codon_of_a_code_whose_stops_are_residues_elsewhere_is_the_stop(
+    table: str, codon: str, tmp_path: Path
+) -> None:
+    _, entry = _coding("ATGGGGAAA" + codon, tmp_path=tmp_path, transl_table=table)
+    assert _sequences([entry]) == ["MGK"]
+
+
 def test_a_stop_that_poly_a_completes(tmp_path: Path) -> None:
     codons = _GENE[:-3] + "TA"
     _, entry = _coding(
