@@ -14,6 +14,8 @@ _SHORT: Final = (
 _PHRASES: Final = (
     *("not available", "not applicable", "not assigned", "not determined", "not disclosed", "not found", "not given"),
     *("not known", "not provided", "not published", "not reported", "not specified", "no data", "no sequence"),
+    *("not sequenced", "not tested", "none available", "sequence unavailable", "sequence not available"),
+    *("pending", "proprietary", "confidential"),
     *("no value", "to be announced", "to be determined"),
 )
 _WORDS: Final = frozenset((*_MARKS.split(), *_SHORT.split(), *_PHRASES))

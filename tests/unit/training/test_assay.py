@@ -52,7 +52,21 @@ def test_a_molecule_is_one_row_however_its_smiles_is_written(tmp_path):
 
 
 def test_cells_without_a_value_are_those_of_spreadsheets_and_pandas(tmp_path):
-    cells = ("NULL", "N/A", "#N/A", "-", "NaN", "None", "<NA>", " ", "n.d.", "?", "not determined")
+    cells = (
+        "NULL",
+        "N/A",
+        "#N/A",
+        "-",
+        "NaN",
+        "None",
+        "<NA>",
+        " ",
+        "n.d.",
+        "?",
+        "not determined",
+        "not tested",
+        "pending",
+    )
     rows = [f"{each},{n}" for n, each in enumerate(SEQUENCES)]
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["séquence,Fitness (µM)", *rows, *(f"MKTAY,{cell}" for cell in cells)]), encoding="utf-8")
