@@ -298,7 +298,8 @@ def test_the_remains_of_a_pdb_file_are_no_sequences() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["nan", "NaN", "None", "null", "NULL", "n.a.", "N.D.", "TBD", "not available", "Unknown"]
+    "word",
+    ["nan", "NaN", "None", "null", "NULL", "n.a.", "N.D.", "TBD", "not available", "Unknown", "sequence unavailable"],
 )
 def test_words_for_a_missing_value_are_no_residues(word: str) -> None:
     bad, good = read(f">a\n{word}\n>b\nMKV\n")
