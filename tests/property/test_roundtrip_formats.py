@@ -48,7 +48,12 @@ smiles = st.sampled_from(
     ]
 )
 proteins = residues.map(Protein)
-antibodies = st.lists(residues, min_size=1, max_size=2).map(lambda chains: Antibody(tuple(chains)))
+antibodies = (
+    st.lists(residues, min_size=1, max_size=2)
+    # one of two chains may be missing in a table that another program wrote again; tests/unit/formats/test_table.py
+    .filter(lambda chains: len({is_missing(chain) for chain in chains}) == 1)
+    .map(lambda chains: Antibody(tuple(chains)))
+)
 reactions = st.builds(
     lambda left, right: Reaction(tuple(part for one in left for part in split_components(one)), right),
     st.lists(smiles.filter(lambda one: ">" not in one), min_size=1, max_size=4),

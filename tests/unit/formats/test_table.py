@@ -685,6 +685,8 @@ def test_a_row_that_decode_wrote_has_residues_in_its_cells(kind: str, names: str
 
 
 def test_a_second_chain_that_is_missing_is_none_in_such_a_row_as_well() -> None:
-    """R writes NA for an empty column."""
+    """R writes NA for an empty column; a chain that is such a word is left out with a note."""
     (entry,) = read(f"id,kind,status,heavy,light\na,antibody,ok,{HEAVY},NA\n")
     assert (entry.item, entry.source["notes"]) == (Antibody((HEAVY,)), ["the light 'NA' read as a missing value"])
+    (entry,) = read("id,kind,status,heavy,light\na,antibody,ok,A,NIL\n")
+    assert (entry.item, entry.source["notes"]) == (Antibody(("A",)), ["the light 'NIL' read as a missing value"])
