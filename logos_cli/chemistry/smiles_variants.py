@@ -118,6 +118,18 @@ def _common(grams: Sequence[str], wanted: Mapping[str, int]) -> int:
     return sum(min(count, wanted[gram]) for gram, count in Counter(found).items())
 
 
+def along(molecules: Sequence[str], reference: str) -> list[str]:
+    """Return each molecule :func:`aligned` with ``reference``, in the order in which they first match it.
+
+    Raises
+    ------
+    MoleculeError
+        If RDKit cannot read one.
+    """
+    made = [aligned(smiles, reference) for smiles in molecules]
+    return sorted(made, key=lambda smiles: (first_common(smiles, reference), smiles))
+
+
 def first_common(smiles: str, reference: str) -> int:
     """Return the first position in ``reference`` of a substring of ``smiles``, of the longest common length.
 

@@ -59,6 +59,12 @@ class Matcher:
         if not self.inner.consume_token(token):
             raise LogosError(f"the constraint refused a token that it permitted: {self.inner.get_error()}")
 
+    def after(self, token: int) -> Matcher:
+        """Return the state after a token; this one stays, and the permitted tokens of the new one are not computed."""
+        following = Matcher(self.inner.deep_copy(), self.bits)
+        following.accept(token)
+        return following
+
     @property
     def done(self) -> bool:
         """Whether the text is complete and nothing may follow."""

@@ -12,17 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from itertools import islice
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from logos_cli.engine.likelihood import Reader, TokenSpans
-from logos_cli.engine.reading import RESIDUES, residue_ids
+from logos_cli.engine.likelihood import TokenSpans
+from logos_cli.engine.reading import RESIDUES, read_logps, residue_ids
 from logos_cli.engine.sampler import check_numbers, choose, sample_generator
 from logos_cli.engine.scheduler import Completion, Engine, Finish, Request
-from logos_cli.errors import DeviceMemoryError
 from logos_cli.grammar.spec import Kind
 
 _AT_A_TIME: Final = 32
@@ -30,10 +29,9 @@ _AT_A_TIME: Final = 32
 
 
 class GibbsEngine:
-    """An engine that draws parts of its samples again, where a request wants it.
+    """Draws parts of samples again, where requests have a :class:`~.redraw.Redraw`; what an engine is to other samples.
 
-    Requests with a :class:`~.redraw.Redraw` are completed a batch at a time, since reading needs the memory of the
-    sequences; all others as they come.
+    Requests are completed a batch at a time, since reading needs the memory of the sequences.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -44,19 +42,11 @@ class GibbsEngine:
 
     def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Yield completions as they finish."""
-        first = 0
-        for wanted, group in groupby(requests, key=lambda request: request.redraw is not None):
-            if not wanted:
-                count = 0
-                for completion in self._engine.run(group):
-                    count = max(count, completion.index + 1)
-                    yield replace(completion, index=first + completion.index)
-                first += count
-                continue
-            while batch := list(islice(group, min(self._engine.n_slots, _AT_A_TIME))):
-                for completion in self._redrawn([*self._engine.run(batch)]):
-                    yield replace(completion, index=first + completion.index)
-                first += len(batch)
+        remaining, first = iter(requests), 0
+        while batch := list(islice(remaining, min(self._engine.n_slots, _AT_A_TIME))):
+            for completion in self._redrawn([*self._engine.run(batch)]):
+                yield replace(completion, index=first + completion.index)
+            first += len(batch)
 
     def _redrawn(self, completions: Sequence[Completion]) -> Iterator[Completion]:
         """Yield completions with the wanted parts drawn again, where their text has such parts."""
@@ -65,7 +55,7 @@ class GibbsEngine:
         residues = residue_ids(self._engine.backend.tokenizer)
         while due := [chain for chain in moving if chain.order]:
             self._draw(due, residues)
-        logps = iter(self._read([chain.sequence for chain in moving]))
+        logps = iter(read_logps(self._engine.backend, [chain.sequence for chain in moving]))
         for completion, chain in zip(completions, chains, strict=True):
             yield completion if chain is None else chain.finished(next(logps))
 
@@ -93,7 +83,9 @@ class GibbsEngine:
 
     def _draw(self, chains: Sequence[_Chain], residues: Sequence[int]) -> None:
         """Draw the next residue of each chain."""
-        logps = iter(self._read([variant for chain in chains for variant in chain.variants(residues)]))
+        logps = iter(
+            read_logps(self._engine.backend, [variant for chain in chains for variant in chain.variants(residues)])
+        )
         for chain in chains:
             place = chain.order.pop()
             first = len(chain.completion.request.prompt) + place - 1
@@ -108,17 +100,6 @@ class GibbsEngine:
         sampling = replace(self._engine.sampling, repetition_penalty=1.0)
         chosen, _ = choose(logits, sampling, np.array([draw]), seen=np.zeros(logits.shape, np.bool_))
         return int(chosen[0])
-
-    def _read(self, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
-        """Return the log-probabilities of sequences, fewer at a time where memory is short."""
-        reader: Reader = self._engine.backend
-        try:
-            return reader.token_logps(sequences) if sequences else []
-        except DeviceMemoryError:
-            if len(sequences) == 1:
-                raise
-        half = len(sequences) // 2
-        return self._read(sequences[:half]) + self._read(sequences[half:])
 
 
 @dataclass(frozen=True, slots=True)

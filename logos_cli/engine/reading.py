@@ -1,16 +1,22 @@
-"""Read texts once, instead of sampling: how probable another token is at places of a given text."""
+"""Read texts once, instead of sampling: how probable a given answer is, or another token at places of a given text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, islice
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from logos_cli.backends.base import Tokenizer
+from logos_cli.backends.base import Backend, Tokenizer
 from logos_cli.engine.likelihood import Reader
 from logos_cli.engine.sampler import check_numbers
 from logos_cli.engine.scheduler import Completion, Finish, Request
+from logos_cli.errors import DeviceMemoryError
+
+_AT_A_TIME: Final = 256
+"""Most answers that are read together."""
 
 RESIDUES: Final = "ACDEFGHIKLMNPQRSTVWY"
 """The twenty residues, in the order of :func:`residue_ids`."""
@@ -38,6 +44,49 @@ class ReadingEngine:
                 places = np.array(reading.places, dtype=int) - 1
                 logps = (other - np.logaddexp(own, other))[places].tolist()
             yield Completion(request, (), tuple(logps), Finish.STOP, index)
+
+
+class AnswerEngine:
+    """Reads answers that requests bring along; what an engine is to samples.
+
+    The ``logps`` of a completion are those of its tokens; they are missing where prompt and answer together are longer than
+    the model reads.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield completions in the order of the requests."""
+        numbered = enumerate(requests)
+        while batch := list(islice(numbered, _AT_A_TIME)):
+            sequences = [(*request.prompt, *(request.answer or ())) for _, request in batch]
+            fits = [len(sequence) <= self._backend.context_tokens for sequence in sequences]
+            read = iter(read_logps(self._backend, list(compress(sequences, fits))))
+            for (index, request), is_read in zip(batch, fits, strict=True):
+                logps: Sequence[float] = ()
+                if is_read:
+                    own = next(read)[len(request.prompt) - 1 :]
+                    check_numbers(own)
+                    logps = own.tolist()
+                yield Completion(request, request.answer or (), tuple(logps), Finish.STOP, index)
+
+
+def read_logps(reader: Reader, sequences: Sequence[Sequence[int]]) -> list[NDArray[np.float64]]:
+    """Return the log-probabilities of sequences, as :meth:`Reader.token_logps`; fewer at a time where memory is short.
+
+    Raises
+    ------
+    DeviceMemoryError
+        If not even one fits.
+    """
+    try:
+        return reader.token_logps(sequences) if sequences else []
+    except DeviceMemoryError:
+        if len(sequences) == 1:
+            raise
+    half = len(sequences) // 2
+    return read_logps(reader, sequences[:half]) + read_logps(reader, sequences[half:])
 
 
 def residue_ids(tokenizer: Tokenizer) -> tuple[int, ...]:

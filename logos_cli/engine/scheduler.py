@@ -58,8 +58,24 @@ class TokenReading:
 
 
 @dataclass(frozen=True, slots=True)
+class BeamPlace:
+    """One answer of a beam search.
+
+    Attributes
+    ----------
+    width : int
+        Beginnings of an answer that the search keeps open, and answers that it finds.
+    rank : int
+        Which of its answers is wanted, from 0 for the likeliest.
+    """
+
+    width: int
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """A request for one sample.
+    """A request for one sample, or for another answer to a prompt.
 
     Attributes
     ----------
@@ -81,6 +97,10 @@ class Request:
         Read the prompt once, and sample nothing: a request for :class:`~.reading.ReadingEngine`.
     redraw : Redraw, optional
         Draw parts of the finished sample again.
+    beam : BeamPlace, optional
+        Find the answer by a beam search, and draw none: a request for :class:`~.beam.BeamEngine`.
+    answer : tuple of int, optional
+        The answer itself, of which only the log-probabilities are wanted: a request for :class:`~.reading.AnswerEngine`.
     """
 
     id: str
@@ -93,6 +113,8 @@ class Request:
     greedy: bool = False
     reading: TokenReading | None = None
     redraw: Redraw | None = None
+    beam: BeamPlace | None = None
+    answer: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Protocol
 
 from logos_cli.backends.base import Backend, Checkpoint, Completer, LoadOptions, ModelInfo, open_model
-from logos_cli.engine.gibbs import GibbsEngine
 from logos_cli.engine.likelihood import Likelihood
+from logos_cli.engine.local import LocalEngine
+from logos_cli.engine.local import Runner as Runner
 from logos_cli.engine.reading import ReadingEngine
 from logos_cli.engine.sampler import Sampling
-from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.scheduler import Completion
 from logos_cli.engine.texts import CompletionEngine
 from logos_cli.engine.workers import Readers, Workers
 from logos_cli.errors import UsageError
 from logos_cli.processes.order import in_order
-
-
-class Runner(Protocol):
-    """An engine that completes requests."""
-
-    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Yield completions as they finish, each with the index of its request."""
 
 
 def start_engine(
@@ -46,7 +39,7 @@ def engine_of(model: Backend | Completer, sampling: Sampling, *, batch_size: int
     """Return the engine of a loaded model."""
     if isinstance(model, Completer):
         return CompletionEngine(model, sampling, batch_size=batch_size, seed=seed)
-    return GibbsEngine(Engine(model, sampling, batch_size=batch_size, seed=seed))
+    return LocalEngine(model, sampling, batch_size=batch_size, seed=seed)
 
 
 def start_reading(checkpoint: Checkpoint, load: LoadOptions) -> tuple[ModelInfo, Runner]:

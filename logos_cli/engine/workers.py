@@ -21,9 +21,9 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Final
 
 from logos_cli.backends.base import Backend, LoadOptions, ModelInfo, Tokenizer, open_model
-from logos_cli.engine.gibbs import GibbsEngine
+from logos_cli.engine.local import LocalEngine
 from logos_cli.engine.sampler import Sampling
-from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.scheduler import Completion, Request
 from logos_cli.errors import DeviceLostError, LogosError, UsageError
 from logos_cli.processes.child import Child
 from logos_cli.processes.environment import usable_cores
@@ -355,7 +355,8 @@ class _Dispatcher:
         return bool(self._outstanding)
 
     def _send(self, worker: Worker, index: int, request: Request) -> None:
-        same = request.prompt == self._prompt and self._n_together < _TOGETHER
+        most = _TOGETHER if request.beam is None else request.beam.width
+        same = request.prompt == self._prompt and self._n_together < most
         last = self._last
         if same and last is not None and not last.lost and len(last.outstanding) < self._most:
             worker = last
@@ -390,7 +391,7 @@ def serve(connection: Connection) -> None:
         connection.send(backend.info)
         engine = None
         if setup.sampling is not None:
-            engine = GibbsEngine(Engine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed))
+            engine = LocalEngine(backend, setup.sampling, batch_size=setup.batch_size, seed=setup.seed)
         threading.Thread(target=_read, args=(connection, requests), daemon=True).start()
         while True:
             first = requests.get()
@@ -418,7 +419,7 @@ def _backend(setup: WorkerSetup) -> Backend:
     return backend
 
 
-def _run(engine: GibbsEngine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
+def _run(engine: LocalEngine, first: tuple[int, Request], requests: _Requests, connection: Connection) -> None:
     """Complete requests until the parent has no further one."""
     indices: list[int] = []
 

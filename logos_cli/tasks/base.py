@@ -50,6 +50,8 @@ class PromptSentence:
         does not.
     redraw : Redraw, optional
         What is drawn again of a finished sample, given what follows it.
+    answer : str, optional
+        Of a question: the completion whose log-probability is asked for; None asks for a completion.
     """
 
     text: str
@@ -60,6 +62,7 @@ class PromptSentence:
     wild_type: str | None = None
     draw_grammar: Callable[[Generator], str] | None = None
     redraw: Redraw | None = None
+    answer: str | None = None
 
     def check_answer(self, _sentence: Sentence, /) -> None:
         """Refuse a completion that is valid by itself and no answer to this prompt; by default none.
@@ -108,11 +111,14 @@ class PromptInfo:
         The beginning of the sentence.
     source : mapping
         Provenance of the prompt; for a structure, ``residues`` maps the letters to residues of the file.
+    is_searched : bool
+        Whether its answers are the likeliest ones, found by a beam search, and no samples.
     """
 
     id: str
     sentence: PromptSentence
     source: Source = field(default_factory=Source)
+    is_searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,8 @@ class Collector(ABC):
     def questions(self) -> Sequence[PromptSentence]:
         """Return further sentences that the same model completes once before the results; by default none.
 
-        The model completes them greedily, whatever the run's sampling. The run's tally does not count them.
+        The model completes them greedily, whatever the run's sampling, or reads the ``answer`` that they bring along. The
+        run's tally does not count them.
         """
         return ()
 
@@ -195,7 +202,8 @@ class Collector(ABC):
         Parameters
         ----------
         logp : float, optional
-            Log-probability, in nats, of the completion; None where the model's server does not report it.
+            Log-probability, in nats, of the completion; None where the model's server does not report it, or the model
+            cannot read so much.
         """
 
     @abstractmethod
@@ -242,6 +250,8 @@ class Task(ABC):
         Default sampling parameters.
     n_samples : int
         Default number of samples of each prompt.
+    beam : int
+        Width of the beam search that finds the answers where nobody asks for samples; 0 samples always.
     collects : str
         Name of its collectors' results (``sites``); empty if it has none.
     writers : mapping
@@ -272,6 +282,7 @@ class Task(ABC):
     compared: ClassVar[bool] = True
     preset: ClassVar[Sampling]
     n_samples: ClassVar[int] = 1
+    beam: ClassVar[int] = 0
     collects: ClassVar[str] = ""
     writers: ClassVar[Mapping[str, str]] = {}
     docks: ClassVar[bool] = False

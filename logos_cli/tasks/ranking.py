@@ -1,7 +1,8 @@
-"""The distinct answers to one prompt, ranked by frequency and likelihood."""
+"""The distinct answers to one prompt, ranked: samples by frequency and likelihood, those of a beam search by likelihood."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -38,7 +39,8 @@ class RankedAnswer:
     text : str
         Text of the likeliest sample.
     logp : float, optional
-        Log-probability of the likeliest sample, in nats; None where the model's server does not report it.
+        Log-probability of the likeliest sample, in nats; None where the model's server does not report it. Of a beam search
+        that of all its texts with this answer together.
     ids : list of str
         Ids of all samples with this answer.
     scores : dict
@@ -59,7 +61,7 @@ class RankedAnswer:
 
 
 class RankingCollector(Collector):
-    """Ranks the valid answers to one prompt by frequency, then by likelihood.
+    """Ranks the valid answers to one prompt by frequency, then by likelihood; those of a beam search by likelihood.
 
     Parameters
     ----------
@@ -93,7 +95,9 @@ class RankingCollector(Collector):
             self._candidates[answer] = RankedAnswer(answer, sentence, record.text, logp, [record.id], scores)
             return
         candidate.ids.append(record.id)
-        if logp is not None and (candidate.logp is None or logp > candidate.logp):
+        if self.prompt.is_searched and logp is not None and candidate.logp is not None:
+            candidate.logp = added(candidate.logp, logp)  # the likeliest came first
+        elif logp is not None and (candidate.logp is None or logp > candidate.logp):
             candidate.sentence, candidate.text, candidate.logp = sentence, record.text, logp
 
     def ranked(self) -> list[RankedAnswer]:
@@ -115,7 +119,7 @@ class RankingCollector(Collector):
 
     def order(self, candidate: RankedAnswer) -> tuple[object, ...]:
         """Return the sort key: the most frequent first, then the likeliest."""
-        return -candidate.count, *likelihood_order(candidate)
+        return 0 if self.prompt.is_searched else -candidate.count, *likelihood_order(candidate)
 
     def output_text(self, candidate: RankedAnswer) -> str:
         """Return the sentence of an answer in the output."""
@@ -126,12 +130,7 @@ class RankingCollector(Collector):
         for rank, candidate in enumerate(islice(self.accepted(), self.top), 1):
             scores: Scores = {
                 "rank": {"value": rank, "better": "lower"},
-                "frequency": {
-                    "value": round(candidate.count / self.n_samples, 4),
-                    "better": "higher",
-                    "count": candidate.count,
-                    "n": self.n_samples,
-                },
+                **self._share(candidate),
                 "logp": _logp_score(candidate.logp),
                 **candidate.scores,
             }
@@ -142,6 +141,21 @@ class RankingCollector(Collector):
                 sample={"samples": candidate.ids},
                 scores=scores,
             )
+
+    def _share(self, candidate: RankedAnswer) -> Scores:
+        """Return the share of the samples that have an answer; of a beam search its probability."""
+        if not self.prompt.is_searched:
+            share, n = candidate.count / self.n_samples, self.n_samples
+            return {"frequency": {"value": round(share, 4), "better": "higher", "count": candidate.count, "n": n}}
+        if candidate.logp is None:
+            return {}
+        return {"probability": {"value": float(f"{math.exp(candidate.logp):.4g}"), "better": "higher"}}
+
+
+def added(logp: float, other: float) -> float:
+    """Return the log-probability of two texts together, from that of each."""
+    most = max(logp, other)
+    return round(most + math.log1p(math.exp(min(logp, other) - most)), 4)
 
 
 def likelihood_order(candidate: RankedAnswer) -> tuple[object, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from logos_cli.engine.sampling import Sampling
+from logos_cli.errors import UsageError
 from logos_cli.grammar import Form, Sentence
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind, Operator
@@ -16,7 +18,8 @@ from logos_cli.tasks.ranking import TOP
 from logos_cli.tasks.reactions.reactant_sets import (
     ATOM_ECONOMY,
     BALANCE,
-    ReactionCollector,
+    DIRECTIONS,
+    ProductCollector,
     after_reactants,
     check_change,
     components,
@@ -30,19 +33,30 @@ class ReactionTask(Task):
     name = "reaction"
     help = "The product of a reaction, from its reactants."
     details = (
-        "The samples of a prompt become distinct products with canonical SMILES, ranked by frequency and then by "
-        "likelihood. Each record reports whether the reactants have all atoms of the product."
+        "A beam search finds the likeliest products; they are ranked by the likelihood of the reaction in both directions. With "
+        "-n, samples become distinct products, ranked by frequency and then by likelihood. SMILES are canonical, and each record "
+        "reports whether the reactants have all atoms of the product."
     )
     prompts = "the reactants: SMILES separated by dots, a reaction SMILES, or a file of them"
     examples = (
         "logos generate reaction 'CCO.CC(=O)O'",
-        "logos generate reaction reactants.smi -n 20 --top 3 -o products.csv",
+        "logos generate reaction reactants.smi --top 3 -o products.csv",
     )
-    options = (TOP, BALANCE, ATOM_ECONOMY, SAMPLES)
+    options = (TOP, BALANCE, ATOM_ECONOMY, DIRECTIONS, SAMPLES)
     n_samples = 10
+    beam = 10
     collects = "products"
     form = Form.REACTION
     preset = Sampling(temperature=0.7, top_p=0.95, repetition_penalty=1.05)
+
+    def for_samples(self) -> Self:
+        """Return the task itself; samples are ranked by frequency, which has no second direction."""
+        if self.chosen["directions"] == "both":
+            raise UsageError(
+                "--directions both ranks the answers of a beam search",
+                hint="leave out what asks for samples, such as -n",
+            )
+        return self
 
     def from_nothing(self) -> PromptSentence:
         """Return the opening tag of the first reactant."""
@@ -82,7 +96,7 @@ class ReactionTask(Task):
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks products; None if the model also writes the reactants."""
         has_reactants = Operator.REACT in prompt.sentence.text
-        return ReactionCollector(prompt, self.chosen) if has_reactants and not self.chosen["samples"] else None
+        return ProductCollector(prompt, self.chosen) if has_reactants and not self.chosen["samples"] else None
 
 
 PLUGIN = ReactionTask()

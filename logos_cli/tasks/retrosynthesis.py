@@ -15,7 +15,7 @@ from logos_cli.tasks.reactions.reactant_sets import (
     ATOM_ECONOMY,
     BALANCE,
     ROUND_TRIP,
-    ReactionCollector,
+    ReactantCollector,
     check_change,
     check_product,
     components,
@@ -29,8 +29,8 @@ class RetrosynthesisTask(Task):
     name = "retrosynthesis"
     help = "The reactants of a reaction, from its product."
     details = (
-        "The samples of a product become distinct sets of reactants with canonical SMILES, ranked by frequency and then "
-        "by likelihood. Each record reports whether the reactants have all atoms of the product."
+        "A beam search finds the likeliest sets of reactants. With -n, samples become distinct sets, ranked by frequency and "
+        "then by likelihood. SMILES are canonical, and each record reports whether the reactants have all atoms of the product."
     )
     prompts = "the product: a SMILES, a reaction SMILES, or a file of them"
     examples = (
@@ -40,6 +40,7 @@ class RetrosynthesisTask(Task):
     )
     options = (TOP, BALANCE, ATOM_ECONOMY, ROUND_TRIP, SAMPLES)
     n_samples = 32
+    beam = 10
     collects = "sets of reactants"
     next_step = "keep them with -o reactants.csv, or draw them with -o reactants.svg"
     form = Form.RETROSYNTHESIS
@@ -84,7 +85,7 @@ class RetrosynthesisTask(Task):
     def collector(self, prompt: PromptInfo) -> Collector | None:
         """Return the collector that ranks sets of reactants; None if the model also writes the product."""
         has_product = Operator.REVERSE_REACT in prompt.sentence.text
-        return ReactionCollector(prompt, self.chosen) if has_product and not self.chosen["samples"] else None
+        return ReactantCollector(prompt, self.chosen) if has_product and not self.chosen["samples"] else None
 
 
 PLUGIN = RetrosynthesisTask()

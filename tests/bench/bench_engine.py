@@ -5,6 +5,7 @@ python -m tests.bench.bench_engine invalid -n 2000        # how many samples und
 python -m tests.bench.bench_engine masks                  # part of a step that masks take: nano, and 128k tokens
 python -m tests.bench.bench_engine sampler                # a step of the sampler, small and large vocabulary
 python -m tests.bench.bench_engine memory -n 100000       # memory held while so many prompts stream through
+python -m tests.bench.bench_engine beams -n 24            # a beam search, beside that of transformers
 python -m tests.bench.bench_engine naive                  # transformers.generate in batches of 16, then perplexities
 
 Figures are medians over rounds in which the things compared take turns, and ratios within a round: other load on
@@ -28,13 +29,15 @@ import numpy as np
 
 from logos_cli.backends.base import Backend, CharacterTokenizer, LoadOptions, open_model
 from logos_cli.chemistry.smiles import parse_smiles
+from logos_cli.engine.beam import BeamEngine
 from logos_cli.engine.constraint import Constraint
 from logos_cli.engine.sampler import Sampling, choose
-from logos_cli.engine.scheduler import Completion, Engine, Request
+from logos_cli.engine.scheduler import BeamPlace, Completion, Engine, Request
 from logos_cli.errors import MoleculeError
 from logos_cli.grammar.constrain import grammar
-from logos_cli.grammar.spec import Kind
+from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.resources import EMBEDDED, data_path
+from tests.bench.figures.reactions import test_reactions
 
 PRESET = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 N_LARGE = 128_256
@@ -278,6 +281,61 @@ def naive(args: argparse.Namespace) -> None:
     report(in_turns({"naive": theirs, "engine": ours}, args.rounds), "naive", "useful tokens/s")
 
 
+def beams(args: argparse.Namespace) -> None:
+    """Compare a beam search of ``n`` products with that of transformers, which finds the same answers."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    directory, width, longest = data_path("tokenizers", EMBEDDED), 10, 150
+    torch.set_num_threads(args.threads)
+    model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    backend = open_model(LoadOptions(device="cpu", threads=args.threads, backend="torch")).load()
+    assert isinstance(backend, Backend)
+    tokenizer, at_a_time = backend.tokenizer, max(1, args.batch_size // width)
+    products = [reaction.product for reaction in test_reactions(args.data, args.n, "valid")]
+    texts = [f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}{Operator.REVERSE_REACT}" for smiles in products]
+    prompts = [tuple(tokenizer.encode(text)) for text in texts]
+    pad, found = int(model.config.pad_token_id), dict[str, list[tuple[int, ...]]]()
+
+    def theirs() -> float:
+        start, best = time.perf_counter(), []
+        with torch.inference_mode():
+            for first in range(0, len(prompts), at_a_time):
+                some = prompts[first : first + at_a_time]
+                most = max(map(len, some))
+                ids = torch.tensor([[pad] * (most - len(each)) + list(each) for each in some])
+                mask = torch.tensor([[0] * (most - len(each)) + [1] * len(each) for each in some])
+                answers = model.generate(
+                    ids,
+                    attention_mask=mask,
+                    do_sample=False,
+                    num_beams=width,
+                    num_return_sequences=width,
+                    length_penalty=0.0,
+                    early_stopping="never",
+                    max_new_tokens=longest,
+                )
+                best += [tuple(row[most:].tolist()) for row in answers[::width]]
+        found["transformers"] = [tuple(token for token in each if token != pad) for each in best]
+        return time.perf_counter() - start
+
+    def ours() -> float:
+        start = time.perf_counter()
+        engine = BeamEngine(backend, batch_size=args.batch_size, max_new_tokens=longest)
+        wanted = [
+            Request(f"{number}#{rank}", prompt, beam=BeamPlace(width, rank))
+            for number, prompt in enumerate(prompts)
+            for rank in range(width)
+        ]
+        done = sorted(engine.run(wanted), key=lambda each: each.index)
+        found["engine"] = [each.tokens for each in done[::width]]
+        return time.perf_counter() - start
+
+    report(in_turns({"transformers": theirs, "engine": ours}, args.rounds), "transformers", "s")
+    same = sum(one == other for one, other in zip(found["engine"], found["transformers"], strict=True))
+    print(f"the likeliest answer is the same for {same} of {args.n} products")
+
+
 def memory(args: argparse.Namespace) -> None:
     """Print the memory that the process holds while many prompts stream through it."""
     from logos_cli.workflows.generate.generation import GenerateOptions, Generation
@@ -298,8 +356,9 @@ def memory(args: argparse.Namespace) -> None:
 def main() -> None:
     """Run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    commands = {each.__name__: each for each in (constraints, invalid, masks, sampler, naive, memory)}
+    commands = {each.__name__: each for each in (constraints, invalid, masks, sampler, beams, naive, memory)}
     parser.add_argument("command", choices=commands)
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
     parser.add_argument("-n", type=int, default=128, help="samples")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)

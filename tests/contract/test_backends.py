@@ -9,6 +9,9 @@ import pytest
 
 from logos_cli import registry
 from logos_cli.backends.base import Backend, LoadOptions, open_model
+from logos_cli.engine.beam import BeamEngine
+from logos_cli.engine.scheduler import BeamPlace, Request
+from logos_cli.grammar.constrain import grammar
 
 _TEXTS = ("<ProteinS>MKTAYIAKQR", "<MoleculeS>CC(=O)Oc1ccccc1", "<MaterialS><MetalS>[Zn]")
 
@@ -111,6 +114,21 @@ def test_sequences_that_are_not_stepped_stay_as_they_are(backend: Backend) -> No
     backend.reserve(1)
     backend.prefill(0, prompts[1])
     assert late == pytest.approx(backend.step([0], [token])[0], abs=1e-4)
+
+
+def test_answers_of_a_beam_search_are_as_likely_as_they_are_read(backend: Backend) -> None:
+    """The search copies, frees and steps sequences at every token."""
+    prompts = [tuple(_ids(backend, f"<MoleculeS>{smiles}")) for smiles in ("CC(=O)O", "c1ccc", "N")]
+    requests = [
+        Request(f"{number}#{rank}", prompt, grammar("molecule_block"), "<MoleculeS>", beam=BeamPlace(6, rank))
+        for number, prompt in enumerate(prompts)
+        for rank in range(6)
+    ]
+    found = list(BeamEngine(backend, batch_size=12, max_new_tokens=25).run(requests))
+    assert len(found) == len(requests)
+    read = backend.token_logps([(*one.request.prompt, *one.tokens) for one in found])
+    for one, logps in zip(found, read, strict=True):
+        assert one.logps == pytest.approx(logps[len(one.request.prompt) - 1 :], abs=1e-3)
 
 
 def test_logits_are_the_same_bits_whatever_runs_beside(backend: Backend) -> None:

@@ -28,6 +28,7 @@ _PAGE_FOOT: Final = 28
 
 _SCORE_LABELS: Final = {
     "frequency": "frequency",
+    "probability": "probability",
     "round_trip": "round trip",
     "balanced": "balanced",
     "mofkey": "MOFkey",
@@ -46,8 +47,8 @@ class _Page:
 class SvgWriter(Writer):
     """One drawing of all records: a reaction a row, a framework a row, molecules four a row.
 
-    Above each are its identifier and its scores for frequency, round trip and balance. Many rows are pages, side by side
-    and numbered, instead of one long strip.
+    Above each are its identifier and its scores for frequency or probability, round trip and balance. Many rows are pages,
+    side by side and numbered, instead of one long strip.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".svg",)

@@ -13,7 +13,7 @@ from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Score, Scores
 from logos_cli.records.parts import number_of
 from logos_cli.tasks.base import PromptInfo, PromptSentence, TaskOption
-from logos_cli.tasks.ranking import RankedAnswer, RankingCollector
+from logos_cli.tasks.ranking import RankedAnswer, RankingCollector, added
 
 BALANCE = TaskOption(
     "balance",
@@ -30,6 +30,13 @@ ATOM_ECONOMY = TaskOption(
     shown_default="none",
     least=0,
     most=100,
+)
+DIRECTIONS = TaskOption(
+    "directions",
+    str,
+    "Rank products by the likelihood of the reaction in both directions, or by that of the product alone.",
+    choices=("both", "forward"),
+    shown_default="both; forward with samples",
 )
 ROUND_TRIP = TaskOption(
     "round_trip",
@@ -84,8 +91,7 @@ def _unmapped(smiles: str) -> str:
 
 def after_reactants(reactants: Sequence[str]) -> PromptSentence:
     """Return the sentence whose completion is the product of reactants."""
-    blocks = "".join(f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}" for smiles in reactants)
-    head = f"{blocks}{Operator.REACT}"
+    head = f"{''.join(map(_block, reactants))}{Operator.REACT}"
     return PromptSentence(f"{head}{Kind.MOLECULE.start}", grammar("molecule_block"), len(head), Kind.MOLECULE.end)
 
 
@@ -95,8 +101,7 @@ class ReactionCollector(RankingCollector):
     Parameters
     ----------
     chosen : mapping
-        Values of the task's options: ``top``, ``balance``, ``atom_economy`` and, for a retrosynthesis,
-        ``round_trip``.
+        Values of the task's options: ``top``, ``balance``, ``atom_economy``.
     """
 
     label = "reaction"
@@ -105,8 +110,6 @@ class ReactionCollector(RankingCollector):
         super().__init__(prompt, chosen["top"])
         self._drop_unbalanced = chosen["balance"] == "drop"
         self._min_atom_economy: float | None = chosen["atom_economy"]
-        self._round_trip = bool(chosen.get("round_trip"))
-        self._round_trips: list[RankedAnswer] = []
 
     def ranked(self) -> list[RankedAnswer]:
         """Return the reactions that pass the filters, the best first, with scores."""
@@ -131,6 +134,21 @@ class ReactionCollector(RankingCollector):
         else:
             canonical = Reaction(components(reaction.reactants), reaction.product)
         return emit(canonical.to_sentence(form))
+
+
+class ReactantCollector(ReactionCollector):
+    """Ranks the sets of reactants that are proposed for a product, and lets the model predict what each becomes.
+
+    Parameters
+    ----------
+    chosen : mapping
+        As for :class:`ReactionCollector`, and ``round_trip``.
+    """
+
+    def __init__(self, prompt: PromptInfo, chosen: dict[str, Any]) -> None:
+        super().__init__(prompt, chosen)
+        self._round_trip = bool(chosen["round_trip"])
+        self._round_trips: list[RankedAnswer] = []
 
     def questions(self) -> Sequence[PromptSentence]:
         """Return the prompts that predict the product of each proposal in the output."""
@@ -157,6 +175,72 @@ class ReactionCollector(RankingCollector):
             "better": "higher",
             "predicted": ".".join(predicted),
         }
+
+
+class ProductCollector(ReactionCollector):
+    """Ranks the products of reactants by the likelihood of the reaction in both directions.
+
+    A product that is likely after its reactants may be one that could come from anything: the reactants themselves, or a
+    part of them. How likely the reactants are, given the product, tells these from the product of the reaction, as a
+    channel model does in translation (Yu et al. 2017, arXiv 1611.02554).
+
+    Parameters
+    ----------
+    chosen : mapping
+        As for :class:`ReactionCollector`, and ``directions``.
+    """
+
+    def __init__(self, prompt: PromptInfo, chosen: dict[str, Any]) -> None:
+        super().__init__(prompt, chosen)
+        self._is_asked = prompt.is_searched and chosen["directions"] != "forward"
+        self._asked: list[RankedAnswer] = []
+        self._backward: dict[str, float] = {}
+        self._n_unknown = 0
+
+    def questions(self) -> Sequence[PromptSentence]:
+        """Return what asks how likely the reactants of the prompt are, given each product; in two spellings."""
+        found = []
+        for candidate in self.ranked() if self._is_asked else ():
+            for question in before_product(Reaction.from_sentence(candidate.sentence).reactants, candidate.answer):
+                self._asked.append(candidate)
+                found.append(question)
+        self._n_unknown = len(found)
+        return found
+
+    def answer(self, number: int, _text: str, logp: float | None) -> None:
+        """Add the likelihood of a spelling of the reactants."""
+        if logp is None:
+            return
+        candidate, self._n_unknown = self._asked[number], self._n_unknown - 1
+        known = self._backward.get(candidate.answer)
+        total = self._backward[candidate.answer] = logp if known is None else added(known, logp)
+        candidate.scores["logp_backward"] = {"value": total, "unit": "nat", "better": "higher"}
+
+    def order(self, candidate: RankedAnswer) -> tuple[object, ...]:
+        """Return the sort key: the likeliest in both directions first, once both are known of all that were asked for."""
+        backward = self._backward.get(candidate.answer)
+        if self._n_unknown or backward is None or candidate.logp is None:
+            return super().order(candidate)
+        return -(candidate.logp + backward), candidate.answer
+
+
+def before_product(reactants: Sequence[str], product: str) -> list[PromptSentence]:
+    """Return the questions how likely reactants are, given their product: canonical, and written along the product.
+
+    Models are trained on either; see :func:`~logos_cli.chemistry.smiles_variants.aligned`.
+    """
+    from logos_cli.chemistry.smiles_variants import along, canonical
+
+    head = f"{_block(product)}{Operator.REVERSE_REACT}"
+    molecules = sorted(map(canonical, reactants))
+    return [
+        PromptSentence(head, grammar("molecule_block+"), len(head), answer="".join(map(_block, spelling)))
+        for spelling in dict.fromkeys((tuple(molecules), tuple(along(molecules, product))))
+    ]
+
+
+def _block(smiles: str) -> str:
+    return f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}"
 
 
 def balance_scores(reaction: Reaction) -> Scores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from logos_cli.chemistry.smiles_variants import aligned, canonical, first_common, rooted
+from logos_cli.chemistry.smiles_variants import along, canonical, rooted
 from logos_cli.grammar import Form
 from logos_cli.objects.reaction import Reaction
 
@@ -37,10 +37,5 @@ def written(reaction: Reaction, form: Form, seed: int | None, *, align: bool) ->
         source = random.Random(seed)  # noqa: S311 - to be repeatable
         given = [rooted(smiles, source.getrandbits(31)) for smiles in given]
         source.shuffle(given)
-    if align:
-        reference = "".join(given)
-        made = [aligned(smiles, reference) for smiles in answer]
-        made.sort(key=lambda smiles: (first_common(smiles, reference), smiles))
-    else:
-        made = sorted(map(canonical, answer))
+    made = along(answer, "".join(given)) if align else sorted(map(canonical, answer))
     return Reaction(tuple(given), made[0]) if forward else Reaction(tuple(made), given[0])

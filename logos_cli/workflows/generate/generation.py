@@ -134,7 +134,7 @@ class Generation:
         schedule = Schedule(prepared, self._judge, self.tally, in_order, self.plan.deadline, selection)
         maker = RequestMaker(self.plan)
         self._judge.read_reference()
-        n_done, now = 0, "reading" if self.plan.reads else "sampling"
+        n_done, now = 0, "reading" if self.plan.reads else "searching" if self.plan.beam else "sampling"
         # a prompt may need more samples after a wave of requests; the next wave draws them
         while first := list(
             islice(requests := maker.make_requests(schedule.pending()), options.load.batch_size or MOST_BATCH_SIZE)

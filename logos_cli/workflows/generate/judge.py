@@ -40,14 +40,14 @@ class Provenance:
         options = {"options": task.changed} if task.changed else {}
         return cast(Sample, {"task": task.name, **made, **options, "prompt": prompt.id})
 
-    def of_prompt(self, prompt: PreparedPrompt) -> Sample:
-        """Return the fields that all samples of a prompt share."""
+    def of_prompt(self, prompt: PreparedPrompt, beam: int = 0) -> Sample:
+        """Return the fields that all samples of a prompt share, or all answers of a beam search of some width."""
         plan = self._plan
         model = asdict(self.model) if self.model is not None else {}
         found: dict[str, object] = {
             "task": plan.task.name,
             **{key: value for key, value in model.items() if value is not None},
-            **({"method": "one pass"} if plan.reads else {"seed": plan.options.seed, **asdict(plan.sampling)}),
+            **self._method(beam),
             "constrain": plan.options.constrain,
             **plan.restriction.chosen,
             **({"options": plan.task.changed} if plan.task.changed else {}),
@@ -56,10 +56,18 @@ class Provenance:
         }
         return cast(Sample, found)
 
-    def of_sample(self, prompt: PreparedPrompt, beginning: str, completion: Completion) -> Sample:
+    def _method(self, beam: int) -> dict[str, object]:
+        plan = self._plan
+        if plan.reads:
+            return {"method": "one pass"}
+        if beam:
+            return {"method": "beam search", "beam": beam, "max_new_tokens": plan.sampling.max_new_tokens}
+        return {"seed": plan.options.seed, **asdict(plan.sampling)}
+
+    def of_sample(self, outcome: PromptOutcome, beginning: str, completion: Completion) -> Sample:
         """Return the fields of one sample."""
         return {
-            **self.of_prompt(prompt),
+            **self.of_prompt(outcome.prompt, outcome.beam),
             "n_prompt_characters": len(beginning),
             "logp": completion.logp,
             **({} if completion.n_tokens is None else {"n_tokens": completion.n_tokens}),
@@ -93,9 +101,13 @@ class RecordJudge:
         """Return the outcome of a prompt, still without samples."""
         collector = None
         if prompt.sentence is not None:
-            collector = self.plan.task.collector(PromptInfo(prompt.id, prompt.sentence, prompt.source))
+            info = PromptInfo(prompt.id, prompt.sentence, prompt.source, is_searched=bool(self.plan.beam))
+            collector = self.plan.task.collector(info)
         if collector is not None and self.plan.is_single and self.plan.task.is_computed(prompt.source):
             return PromptOutcome(prompt, 1, None, collector, is_computed=True)
+        # where nobody asks for a search, an answer that nothing is ranked of is a sample
+        if self.plan.beam and (collector is not None or self.plan.options.beam is not None):
+            return PromptOutcome(prompt, self.plan.beam, None, collector, beam=self.plan.beam)
         return PromptOutcome(prompt, self.plan.n_samples, self.plan.until, collector)
 
     # -- samples -----------------------------------------------------------------------------------------------
@@ -112,7 +124,7 @@ class RecordJudge:
             self.plan.task.form,
             beginning + self.decode(completion),
             source=prompt.source,
-            sample=self.provenance.of_sample(prompt, beginning, completion),
+            sample=self.provenance.of_sample(outcome, beginning, completion),
             extra=prompt.extra,
         )
         self._judge(record, outcome, completion)
@@ -243,7 +255,7 @@ class RecordJudge:
         results = list(outcome.collector.results())
         for refusal in outcome.collector.refusals():
             self._take_back(refusal, found)
-        common = self.provenance.of_prompt(prompt)
+        common = self.provenance.of_prompt(prompt, outcome.beam)
         common["n_samples"], common["n_valid"] = found.made, found.valid
         if found.made < outcome.limit and not outcome.has_enough:
             common["n_asked"] = outcome.limit

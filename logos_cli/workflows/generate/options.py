@@ -23,6 +23,9 @@ class GenerateOptions:
     ----------
     n_samples : int, optional
         Samples of each prompt; with ``until`` the largest number. None means the task's number.
+    beam : int, optional
+        Find so many of the likeliest answers to each prompt by a beam search of this width, and draw no samples. None means
+        the task's width, where nothing asks for samples.
     until : str, optional
         Sample each prompt until so many are valid, unique or novel: ``valid=500,unique=100``.
     time_s : float, optional
@@ -59,6 +62,7 @@ class GenerateOptions:
     """
 
     n_samples: int | None = None
+    beam: int | None = None
     until: str | None = None
     time_s: float | None = None
     keep_invalid: bool = True
@@ -83,6 +87,8 @@ class GenerateOptions:
     def __post_init__(self) -> None:
         if self.n_samples is not None and self.n_samples < 1:
             raise UsageError(f"n-samples is {self.n_samples}; it must be 1 or more")
+        if self.beam is not None:
+            self._check_beam(self.beam)
         if self.until is not None:
             Until.parse(self.until)
             if self.order == "completed":
@@ -98,6 +104,28 @@ class GenerateOptions:
             raise UsageError(f"there is no guide {self.guide!r}", hint="choose uniform or oracle")
         if self.order not in ("input", "completed"):
             raise UsageError(f"there is no order {self.order!r}", hint="choose input or completed")
+
+    @property
+    def sampling_asked(self) -> tuple[str, ...]:
+        """The options that ask for samples, by their names on the command line."""
+        names = ("n_samples", "until", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "sampling_of")
+        return tuple(name.replace("_", "-") for name in names if getattr(self, name) is not None)
+
+    def _check_beam(self, beam: int) -> None:
+        if beam < 1:
+            raise UsageError(f"beam is {beam}; it must be 1 or more")
+        if self.sampling_asked:
+            raise UsageError(
+                f"beam and {self.sampling_asked[0]} exclude each other",
+                hint="a beam search finds answers, and draws none",
+            )
+        if self.max_mutations is not None:
+            raise UsageError("beam and an edit exclude each other", hint="the positions of an edit are drawn: give -n")
+        if self.constrain == "chemistry":
+            raise UsageError(
+                "beam and the constraint chemistry exclude each other",
+                hint="answers that are not valid are marked as such",
+            )
 
     def sampling(self, preset: Sampling, wanted: Mapping[str, float]) -> Sampling:
         """Return the task's preset, replaced by the model's own values and then by the chosen options.

@@ -25,6 +25,8 @@ class PromptOutcome:
         The different valid answers.
     is_computed : bool
         Whether the collector has its results without the model.
+    beam : int
+        Width of the beam search that finds the answers, which are then no samples; 0 without one.
     """
 
     prompt: PreparedPrompt
@@ -34,6 +36,7 @@ class PromptOutcome:
     found: Counts = field(default_factory=Counts)
     answers: set[str] = field(default_factory=set)
     is_computed: bool = False
+    beam: int = 0
 
     @property
     def has_enough(self) -> bool:

@@ -43,6 +43,8 @@ class GenerationPlan:
         Time of ``time.monotonic`` after which no sample is begun.
     reads : bool
         Whether the model reads each prompt once, instead of sampling.
+    beam : int
+        Width of the beam search that finds the answers to a prompt, instead of sampling; 0 if it samples.
     sampling_of : str
         Where the sampling parameters that no option sets come from.
     is_single : bool
@@ -58,6 +60,7 @@ class GenerationPlan:
     sampling: Sampling
     deadline: float | None = None
     reads: bool = False
+    beam: int = 0
     is_single: bool = False
     sampling_of: str = "the task"
 
@@ -81,18 +84,27 @@ class GenerationPlan:
             "device": options.load.device,
             "dtype": options.load.dtype,
             "context_tokens": self.checkpoint.context_tokens,
-            "n_samples": self.n_samples,
+            "n_samples": None if self.beam else self.n_samples,
             "until": options.until,
             "time_s": options.time_s,
             "reference": options.reference,
             "seed": options.seed,
-            **({} if self.reads else asdict(self.sampling) | {"sampling_of": self.sampling_of}),
+            **self._method,
             "constrain": options.constrain,
             **self.restriction.chosen,
             **self.task.changed,
             "batch_size": options.load.batch_size or "planned",
         }
         return {key: value for key, value in found.items() if value is not None}
+
+    @property
+    def _method(self) -> dict[str, object]:
+        """How answers are made: by one pass, by a beam search, or with which sampling parameters."""
+        if self.reads:
+            return {}
+        if self.beam:
+            return {"beam": self.beam, "max_new_tokens": self.sampling.max_new_tokens}
+        return asdict(self.sampling) | {"sampling_of": self.sampling_of}
 
     def memory(self, longest_prompt: int) -> MemoryPlan | None:
         """Return the memory of the run and the number of samples that fit at a time, if the backend plans it.
@@ -166,17 +178,19 @@ def plan_generation(
     restriction.check(task, options.constrain)
     until = None if options.until is None else Until.parse(options.until)
     is_single = options.n_samples is None and until is None and not task.chosen.get("samples")
-    if not is_single:
+    checkpoint = open_model(options.load)
+    beam = _beam(task, options, checkpoint) if is_single or options.beam is not None else 0
+    if not is_single or (task.beam and not beam):
         task = task.for_samples()
     n_samples = options.n_samples or (until.limit if until else task.n_samples)
     _check_counts(task, options, until, n_samples)
     deadline = None if options.time_s is None else time.monotonic() + options.time_s
-    checkpoint = open_model(options.load)
     own, sampling_of = _own_sampling(checkpoint, (_question(task, restriction), task_name), options)
     sampling = options.sampling(task.preset, own)
     # a token of several residues has no place between them for a tag, and no residue that can be drawn again
     by_residue = not checkpoint.is_served and reads_residues(checkpoint.tokenizer)
-    task = task.for_model(checkpoint.name, by_residue=by_residue, has_template=options.template is not None)
+    redraws = by_residue and not beam
+    task = task.for_model(checkpoint.name, by_residue=redraws, has_template=options.template is not None)
     reads = is_single and task.reads and by_residue
     n_samples = 1 if reads else n_samples
     return GenerationPlan(
@@ -189,9 +203,24 @@ def plan_generation(
         sampling,
         deadline,
         reads=reads,
+        beam=beam,
         is_single=is_single,
         sampling_of=sampling_of,
     )
+
+
+def _beam(task: Task, options: GenerateOptions, checkpoint: Checkpoint) -> int:
+    """Return the width of the beam search; 0 where the options ask for samples, or a server can only draw them."""
+    if options.beam is None:
+        samples = checkpoint.is_served or options.sampling_asked or options.constrain == "chemistry"
+        return 0 if samples else task.beam
+    if task.reads:
+        raise UsageError(f"{task.name} makes no beam search", hint="leave out --beam")
+    if checkpoint.is_served:
+        raise UsageError(f"{checkpoint.name} is on a server, which makes no beam search", hint="give -n, which samples")
+    if task.chosen.get("sweeps"):
+        raise UsageError("--beam and --sweeps exclude each other", hint="sweeps draw residues again")
+    return options.beam
 
 
 def _question(task: Task, restriction: Restriction) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from logos_cli.engine.likelihood import TokenSpans
 from logos_cli.engine.sampler import sample_generator
-from logos_cli.engine.scheduler import Request, TokenReading
+from logos_cli.engine.scheduler import BeamPlace, Request, TokenReading
 from logos_cli.errors import UsageError
 from logos_cli.workflows.generate.plan import GenerationPlan
 from logos_cli.workflows.generate.schedule import PendingSample
@@ -27,10 +27,13 @@ class RequestMaker:
             yield self.make_request(sample)
 
     def make_request(self, sample: PendingSample) -> Request:
-        """Return the request of a sample; a question is answered greedily."""
+        """Return the request of a sample; a question is answered greedily, or brings its answer along."""
         sentence, greedy = sample.sentence, sample.is_question
+        if sentence.answer is not None:
+            return self._answer(sample.id, sentence.text, sentence.answer)
         if self._plan.reads and not greedy:
             return self._reading(sample)
+        beam = 0 if greedy else sample.state.outcome.beam
         return Request(
             sample.id,
             self._encoded(sentence.text),
@@ -40,8 +43,16 @@ class RequestMaker:
             n_ends=sentence.n_ends,
             chemistry=self._plan.options.constrain == "chemistry" and not greedy,
             greedy=greedy,
-            redraw=None if greedy else sentence.redraw,
+            redraw=None if greedy or beam else sentence.redraw,
+            beam=BeamPlace(beam, sample.number - 1) if beam else None,
         )
+
+    def _answer(self, id: str, text: str, answer: str) -> Request:
+        """Return the request to read an answer, whose tokens are those of the whole text where these begin with the prompt's."""
+        prompt, whole = self._encoded(text), tuple(self._tokenizer.encode(text + answer))
+        if whole[: len(prompt)] != prompt:
+            whole = (*prompt, *self._tokenizer.encode(answer, whole=False))
+        return Request(id, prompt, answer=whole[len(prompt) :])
 
     def _reading(self, sample: PendingSample) -> Request:
         """Return the request to read the prompt of a sample once."""
@@ -62,7 +73,7 @@ class RequestMaker:
         sentence, options = sample.sentence, self._plan.options
         if options.constrain == "off":
             return None
-        if sentence.draw_grammar is None or sample.is_question:
+        if sentence.draw_grammar is None or sample.is_question or sample.state.outcome.beam:
             return sentence.grammar
         return sentence.draw_grammar(sample_generator(options.seed, f"{sample.id}\0grammar"))
 

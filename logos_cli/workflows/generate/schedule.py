@@ -204,6 +204,7 @@ class Schedule:
         elif not state.outcome.has_enough:  # samples under way are left out when there are enough
             state.arrived[drawn.number] = completion
             self._judge_arrived(state)
+            self._ask(state)
         yield from self.pop_finished()
 
     def _judge_arrived(self, state: PromptState) -> None:
@@ -240,18 +241,28 @@ class Schedule:
             yield from self.judge.close(state.outcome, state.n_drawn)
 
     def _has_ended(self, state: PromptState) -> bool:
-        """Return whether a prompt has ended; after its samples, its collector may ask questions."""
-        outcome = state.outcome
-        if outcome.prompt.sentence is None or outcome.is_computed:
+        """Return whether a prompt has ended: with its samples, and the questions that they lead to."""
+        if state.outcome.prompt.sentence is None or state.outcome.is_computed:
             return True
-        under_way = state.n_taken < state.n_drawn
-        if not outcome.has_enough and (under_way or (state.n_drawn < outcome.limit and not self.tally.stopped)):
+        if not self._has_all_samples(state):
             return False
-        if state.questions is None and outcome.collector is not None and not self.tally.stopped:
-            state.questions = deque(enumerate(outcome.collector.questions()))
-            state.n_unanswered = len(state.questions)
-            self.n_known += state.n_unanswered
+        self._ask(state)
         return self.tally.stopped or not state.n_unanswered
+
+    def _has_all_samples(self, state: PromptState) -> bool:
+        outcome = state.outcome
+        under_way = state.n_taken < state.n_drawn
+        wanted = under_way or (state.n_drawn < outcome.limit and not self.tally.stopped)
+        return outcome.has_enough or not wanted
+
+    def _ask(self, state: PromptState) -> None:
+        """Let the collector of a prompt ask its questions once all samples are there, whichever prompt's turn it is."""
+        collector = state.outcome.collector
+        if collector is None or state.questions is not None or self.tally.stopped or not self._has_all_samples(state):
+            return
+        state.questions = deque(enumerate(collector.questions()))
+        state.n_unanswered = len(state.questions)
+        self.n_known += state.n_unanswered
 
     def drain(self) -> Iterator[Record]:
         """Yield the waiting records and the results of finished samples, when a run is interrupted."""

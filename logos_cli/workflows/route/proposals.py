@@ -26,21 +26,21 @@ class Proposal:
     ----------
     reactants : tuple of str
         Canonical SMILES, one for each molecule or ion.
-    frequency : float
-        Share of the samples.
+    probability : float
+        That which the model gives them; of samples their share.
     logp : float, optional
-        Log-probability of the likeliest sample, in nats.
+        Log-probability, in nats; of samples that of the likeliest.
     """
 
     reactants: tuple[str, ...]
-    frequency: float
+    probability: float
     logp: float | None = None
 
 
 class Proposer:
     """Asks the model for the reactants of products; the model is loaded once.
 
-    The samples of a product depend on its SMILES and the seed only, not on the target or on what was asked before.
+    The proposals for a product depend on its SMILES and the seed only, not on the target or on what was asked before.
 
     Parameters
     ----------
@@ -54,20 +54,20 @@ class Proposer:
         self._generation = Generation(plan, self.tally, self._report)
 
     def __call__(self, products: Sequence[str]) -> list[list[Proposal]]:
-        """Return the proposals for each product, the most frequent first; none if the model cannot read it."""
+        """Return the proposals for each product, the best first; none if the model cannot read it."""
         found: dict[str, list[Proposal]] = {smiles: [] for smiles in products}
         for record in self._generation.records([Entry(smiles, Molecule(smiles)) for smiles in found]):
-            frequency = number_of(record.scores, "frequency")
-            if record.status is not Status.OK or not frequency:
+            probability = number_of(record.scores, "probability") or number_of(record.scores, "frequency")
+            if record.status is not Status.OK or not probability:
                 continue
             reaction = Reaction.from_sentence(parse(record.text, Form.RETROSYNTHESIS))
             logp = number_of(record.scores, "logp")
-            found[str(record.sample["prompt"])].append(Proposal(reaction.reactants, frequency, logp))
+            found[str(record.sample["prompt"])].append(Proposal(reaction.reactants, probability, logp))
         return [found[smiles] for smiles in products]
 
     def of_prompt(self, prompt: PreparedPrompt) -> Sample:
         """Return what records hold of the model and its sampling."""
-        return self._generation.provenance.of_prompt(prompt)
+        return self._generation.provenance.of_prompt(prompt, self._generation.plan.beam)
 
     def _report(self, now: str, _n_done: int, _n_known: int | None) -> None:
         if self._progress is not None and now.startswith("loading"):

@@ -271,10 +271,8 @@ class Routing:
             "n_expanded": search.n_expanded,
             "n_reactions": search.n_reactions,
         }
-        return cast(
-            Sample,
-            {**described, "task": "route", "n_samples": self.plan.n_samples, "method": "Retro*", "options": options},
-        )
+        asked = {} if self.plan.beam else {"n_samples": self.plan.n_samples}
+        return cast(Sample, {**described, **asked, "task": "route", "method": "Retro*", "options": options})
 
     def _propose(self, products: Sequence[str]) -> list[list[Proposal]]:
         found = self.proposer(products)

@@ -72,7 +72,7 @@ def _reaction(product: Molecule, proposal: Proposal) -> SingleProductReaction:
     reaction = SingleProductReaction(
         reactants=Bag([Molecule(smiles) for smiles in proposal.reactants]), product=product
     )
-    reaction.metadata["probability"] = proposal.frequency
+    reaction.metadata["probability"] = proposal.probability
     if proposal.logp is not None:
         reaction.metadata["log_probability"] = proposal.logp
     return reaction

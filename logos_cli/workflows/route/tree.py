@@ -22,16 +22,16 @@ class Step:
         Each different reactant once.
     equivalents : tuple of str
         All reactants, as often as the reaction has them.
-    frequency : float
-        Share of the model's samples that are this set of reactants.
+    probability : float
+        That which the model gives this set of reactants; of samples its share.
     logp : float, optional
-        Log-probability of its likeliest sample, in nats.
+        Log-probability, in nats; of samples that of the likeliest.
     """
 
     product: str
     reactants: tuple[RouteNode, ...]
     equivalents: tuple[str, ...]
-    frequency: float
+    probability: float
     logp: float | None = None
 
     @property
@@ -85,10 +85,10 @@ class RouteNode:
 
     @property
     def probability(self) -> float:
-        """Product of the frequencies of its steps."""
+        """Product of the probabilities of its steps."""
         found = 1.0
         for step in self.steps():
-            found *= step.frequency
+            found *= step.probability
         return found
 
     def to_json(self) -> JsonObject:
@@ -107,7 +107,7 @@ class RouteNode:
                         for reactant in step.reactants
                     ],
                     "text": step.sentence,
-                    "frequency": step.frequency,
+                    "probability": step.probability,
                     "logp": step.logp,
                 }
                 for step in self.steps()

@@ -161,6 +161,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         )
         for k in (1, 5, 10)
     ),
+    Metric(
+        "forward reaction",
+        "top-1, beam, by the product alone (%)",
+        ("reactions", "reaction", "one_direction", "top_1_percent"),
+    ),
     Metric("forward reaction", "top-10, 32 samples (%)", ("reactions", "reaction", "samples", "top_10_percent")),
     _perplexity("site search", "search", "answer"),
     Metric(

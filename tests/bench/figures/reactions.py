@@ -1,15 +1,15 @@
 """Forward reactions and retrosynthesis on the test split of USPTO-50K: is the true answer among the first k?
 
 Prompts are canonical and reactants sorted, as in the corpus; answers are compared canonically. ``beam`` takes
-the likeliest answers of a beam search, ``samples`` what the task does: samples with its preset, under the grammar,
-ranked by how often an answer came and then by its likelihood.
+the answers of the task by default, those of a beam search, products ranked by the likelihood in both directions;
+``samples`` those of a number of samples with its preset, ranked by how often an answer came and then by its likelihood.
 """
 
 from __future__ import annotations
 
 import csv
 import lzma
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,17 +21,16 @@ from logos_cli.backends.base import LoadOptions
 from logos_cli.engine.sampling import Sampling
 from logos_cli.errors import GrammarError, MoleculeError
 from logos_cli.evaluators.reactions.ranking import Answer, Proposal, canonical_answer, rank_of, ranked_answers, top_k
+from logos_cli.formats.base import Entry
 from logos_cli.grammar import Form, parse
 from logos_cli.objects.reaction import Reaction
 from logos_cli.records import Status
-from logos_cli.workflows.generate.generation import GenerateOptions, generate
-from tests.bench.figures.beam import BeamSearch
+from logos_cli.workflows.generate.generation import GenerateOptions, GenerateTally, generate
 from tests.bench.figures.bench import SEED, Bench, canonical, watch
 from tests.bench.figures.statistics import Figure, figure, percent
 
 N_BEAM: Final = 500
 N_SAMPLED: Final = 100
-WIDTH: Final = 10
 N_SAMPLES: Final = 32
 TOPS: Final = (1, 3, 5, 10)
 FORMS: Final = (Form.RETROSYNTHESIS, Form.REACTION)
@@ -42,10 +41,14 @@ def reactions(bench: Bench) -> dict[str, Any]:
     picked = test_reactions(bench.data, bench.size(N_BEAM))
     result: dict[str, Any] = {}
     for form in FORMS:
-        ranked = list(beam_answers(bench, form, picked))
+        found, valid = searched_answers(bench, form, picked)
+        ranked = [[answer for answer, _ in answers] for answers in found]
+        # the order without the likelihood of the reaction backward, which products are ranked by as well
+        alone = [[answer for answer, _ in sorted(answers, key=lambda each: -each[1])] for answers in found]
         sampled = sampled_answers(bench, form, picked[: bench.size(N_SAMPLED)])
         result[form.value] = {
-            "beam": {**tops(form, picked, ranked), "readable_percent": percent(_readable(ranked))},
+            "beam": {**tops(form, picked, ranked), "readable_percent": percent(valid)},
+            "one_direction": tops(form, picked, alone),
             "samples": tops(form, picked, sampled),
         }
     return result
@@ -65,26 +68,34 @@ def as_in_corpus(reactants: str, product: str) -> Reaction:
     return Reaction(tuple(written), str(canonical(product)))
 
 
-def beam_answers(bench: Bench, form: Form, picked: Sequence[Reaction]) -> Iterator[list[Answer | None]]:
-    """Yield the answers of a beam search, best first."""
-    task = registry.load("tasks", form.value)
-    opened = [task.from_object(reaction).text for reaction in picked]
-    prompts = [bench.ids(text) for text in opened]
-    # what reactants have and the product has not, or the other way, is a few groups
-    limits = [60 + 3 * len(prompt) // 2 for prompt in prompts]
-    decode = bench.backend.tokenizer.decode
-    search = watch(BeamSearch(bench.backend, WIDTH).run(prompts, limits), len(prompts), f"{form.value}, beam")
-    for text, found in zip(opened, search, strict=True):
-        yield [answer_of(text + decode(hypothesis.tokens), form) for hypothesis in found]
+def searched_answers(
+    bench: Bench, form: Form, picked: Sequence[Reaction]
+) -> tuple[list[list[tuple[Answer | None, float]]], list[bool]]:
+    """Return the answers of the task to each prompt with their log-probabilities, best first, and whether each answer of its
+    beam search is valid.
+    """
+    tally = GenerateTally()
+    prompts = [Entry(str(number), reaction) for number, reaction in enumerate(picked)]
+    ranked: list[list[tuple[Answer | None, float]]] = [[] for _ in picked]
+    found = generate(form.value, prompts, _options(bench), tally=tally)
+    for record in watch(found, registry.load("tasks", form.value).beam * len(picked), f"{form.value}, beam"):
+        if record.status is not Status.ERROR:
+            answer = answer_of(record.text or "", form)
+            ranked[int(record.sample["prompt"])].append((answer, float(record.scores["logp"]["value"])))
+    valid = tally.unique + tally.repeated
+    return ranked, [True] * valid + [False] * (tally.requested - valid)
+
+
+def _options(bench: Bench) -> GenerateOptions:
+    load = LoadOptions(str(bench.directory), backend="torch", device=str(bench.backend.info.device))
+    return GenerateOptions(seed=SEED, max_new_tokens=250, load=load)
 
 
 def sampled_answers(
     bench: Bench, form: Form, picked: Sequence[Reaction], values: Sampling | None = None
 ) -> list[list[Answer | None]]:
     """Return the answers of the task, the most frequent first; sampled as the task does, or with other values."""
-    options = GenerateOptions(
-        n_samples=N_SAMPLES, seed=SEED, max_new_tokens=250, load=LoadOptions(str(bench.directory), backend="torch")
-    )
+    options = replace(_options(bench), n_samples=N_SAMPLES)
     if values is not None:
         options = with_values(options, values)
     made = list(
@@ -123,7 +134,3 @@ def tops(form: Form, picked: Sequence[Reaction], ranked: Sequence[Sequence[Answe
 
 def _truth(form: Form, reaction: Reaction) -> Answer:
     return (reaction.product,) if form is Form.REACTION else tuple(sorted(reaction.reactants))
-
-
-def _readable(ranked: Sequence[Sequence[Answer | None]]) -> list[bool]:
-    return [answer is not None for answers in ranked for answer in answers]

@@ -50,8 +50,8 @@ The baseline is the best one without a trained network.
 - **Frameworks** are valid as in `logos score`: node and linkers can be, and together make a framework; no structure is
   predicted. `bench tasks --task material` also asks for a metal node of the training.
 - **Reactions** are test reactions of USPTO-50K, class not given; an answer counts if its molecules are the true ones,
-  compared as canonical SMILES. *Beam*: the likeliest answers of a beam of 10. *Samples*: the samples of `logos generate`,
-  ranked by frequency, then likelihood.
+  compared as canonical SMILES. *Beam*: the answers of `logos generate`, those of a beam search of width 10, products ranked by
+  the likelihood in both directions. *Samples*: those of `logos generate -n 32`, ranked by frequency, then likelihood.
 - **Sites**: residues of held-out chains, ranked by the probability of a tag, as many as the true site has; *decoded*:
   the residues that samples of `logos generate site` tag most often. The baseline ranks residues by how often their
   letter is tagged in training and answers with the same number.

@@ -72,6 +72,14 @@ class GenerateArguments:
     num_samples: int | None = option(
         None, "--num-samples", "-n", min=1, panel=_SAMPLING, metavar="N", help="Samples of each prompt."
     )
+    beam: int | None = option(
+        None,
+        min=1,
+        metavar="K",
+        panel=_SAMPLING,
+        show_default=False,
+        help="Find the K likeliest answers to each prompt by a beam search of this width, and draw no samples.",
+    )
     until: str | None = option(
         None,
         panel=_SAMPLING,
@@ -197,6 +205,8 @@ def _absent(task: Task) -> set[str]:
     absent |= {name for field, name in _READING.items() if field not in task.read_options}
     if not task.compared:
         absent.add("reference")
+    if task.reads:
+        absent.add("beam")
     if not task.docks:
         absent |= {"dock", *(each.name for each in specs_of(DockingArguments))}
     return absent
@@ -210,7 +220,9 @@ def _of_task(spec: OptionSpec, task: Task) -> OptionSpec:
     elif spec.name == "prompt":
         info.param_decls = (*(info.param_decls or ()), *task.prompt_spellings)
     elif spec.name == "num_samples":
-        info.show_default = "samples only if it is given" if task.reads else str(task.n_samples)
+        info.show_default = "samples only if it is given" if task.reads or task.beam else str(task.n_samples)
+    elif spec.name == "beam" and task.beam:
+        info.show_default = f"{task.beam}; samples with a model on a server"
     elif spec.name in _SAMPLED:
         info.show_default = _sampling_default(task, spec.name)
     return replace(spec, info=info)

@@ -28,7 +28,7 @@ def show_plan(plan: GenerationPlan, given: str | None) -> ExitCode:
         "prompts": n_good,
         "prompts_unusable": failed,
         "longest_prompt_tokens": longest,
-        "samples": n_good * plan.n_samples,
+        "answers" if plan.beam else "samples": n_good * (plan.beam or plan.n_samples),
     }
     if n_good:
         shown |= _memory(plan.memory(longest))

@@ -164,6 +164,7 @@ def _options(args: GenerateArguments) -> GenerateOptions:
 
     return GenerateOptions(
         n_samples=args.num_samples,
+        beam=args.beam,
         until=args.until,
         time_s=None if args.time is None else parse_time(args.time),
         keep_invalid=args.keep_invalid,

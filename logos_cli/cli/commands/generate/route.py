@@ -71,6 +71,14 @@ class RouteArguments:
     time_per_target: str = option(
         "5m", metavar="5m", panel=_SEARCH, help="Most time of a target, checked between expansions (2h, 5m, 90s)."
     )
+    beam: int | None = option(
+        None,
+        min=1,
+        metavar="K",
+        panel=_SAMPLING,
+        show_default="10; samples with a model on a server",
+        help="Ask the model for the K likeliest sets of reactants of a molecule, by a beam search.",
+    )
     num_samples: int | None = option(
         None,
         "--num-samples",
@@ -78,8 +86,8 @@ class RouteArguments:
         min=1,
         metavar="N",
         panel=_SAMPLING,
-        show_default="32",
-        help="Samples of each expansion.",
+        show_default="samples only if it is given",
+        help="Samples of each expansion, instead of a beam search.",
     )
     seed: int = option(0, panel=_SAMPLING, metavar="N", help="Seed of the samples.")
     sampling: SamplingArguments = block(SamplingArguments)
@@ -178,6 +186,7 @@ def _generation(args: RouteArguments) -> GenerateOptions:
 
     return GenerateOptions(
         n_samples=args.num_samples,
+        beam=args.beam,
         seed=args.seed,
         **asdict(args.sampling),
         load=args.load,
@@ -265,7 +274,7 @@ def _lines(found: FoundRoute) -> Iterable[str]:
 
 
 def _tree(node: RouteNode, indent: str) -> Iterator[str]:
-    note = "in stock" if node.step is None else f"share {node.step.frequency:.2g}, from"
+    note = "in stock" if node.step is None else f"share {node.step.probability:.2g}, from"
     yield f"{indent}{node.smiles}  [{note}]"
     for reactant in () if node.step is None else node.step.reactants:
         yield from _tree(reactant, f"{indent}  ")
@@ -276,7 +285,7 @@ def _drawn(node: RouteNode) -> DrawnMolecule:
 
     if node.step is None:
         return DrawnMolecule(node.smiles)
-    return DrawnMolecule(node.smiles, f"{node.step.frequency:.2g}", [_drawn(each) for each in node.step.reactants])
+    return DrawnMolecule(node.smiles, f"{node.step.probability:.2g}", [_drawn(each) for each in node.step.reactants])
 
 
 def _finish(routing: Routing, *, is_part: bool) -> ExitCode:
