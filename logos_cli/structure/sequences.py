@@ -14,6 +14,10 @@ _NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NUCLEOTIDES = frozenset("ACGTUN")
 _MIN_NUCLEOTIDES = 12
 _MIN_CODES = 3
+_LONGEST_WORD = 20
+"""Fewest letters that are no word of a language."""
+_BLOCK = 10
+"""Letters of a block between spaces, as databases print sequences; fewer, if all are capitals."""
 _CODES = frozenset(
     (
         *("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO"),
@@ -53,8 +57,8 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str, *, is_row: boo
     Raises
     ------
     FormatError
-        If a character is not a residue (the error has its line and column), the residues are three-letter codes or a
-        word for a missing value, or have end groups (``Ac-DEVD-AMC``), or no residue is left.
+        If a character is not a residue (the error has its line and column), the residues are three-letter codes, words of a
+        language or a word for a missing value, or have end groups (``Ac-DEVD-AMC``), or no residue is left.
     """
     text = "".join(line for _, line in lines)
     if is_missing(text):
@@ -66,6 +70,7 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str, *, is_row: boo
         _refuse_end_groups(text, lines, source, is_row=is_row)
         return text.upper(), ["lower-case residues read as upper case"]
     _refuse_end_groups(text, lines, source, is_row=is_row)
+    _refuse_words(lines, source)
     notes: list[str] = []
     text = "".join(text.split())
     if text.endswith("*"):
@@ -98,6 +103,31 @@ def _refuse_missing(text: str, lines: Sequence[tuple[int, str]], source: str) ->
             source=f"{source}:{lines[0][0]}",
             hint="leave the record out, or write its residues in capitals",
         )
+
+
+def _refuse_words(lines: Sequence[tuple[int, str]], source: str) -> None:
+    """Refuse words in the place of residues, such as ``see patent``; sequences have spaces between blocks of one length."""
+    for number, line in lines:
+        words = line.rstrip("* \t").split()
+        if len(words) > 1 and all(map(str.isalpha, words)) and not _are_blocks(words):
+            raise FormatError(
+                f"{' '.join(words)[:60]!r} is no sequence, but words",
+                source=f"{source}:{number}",
+                hint="leave it out, or write the residues without spaces",
+            )
+
+
+def _are_blocks(words: Sequence[str]) -> bool:
+    """Return whether the parts of a line are those of a sequence: one is too long for a word, or all have one length.
+
+    The last one may be shorter, and so may the first of a line that a program wrapped.
+    """
+    if any(len(word) >= _LONGEST_WORD for word in words):
+        return True
+    first, *others, last = map(len, words)
+    length = max(first, *others, last)
+    is_regular = set(others) <= {length} and (first == length or length >= _BLOCK)
+    return is_regular and (length >= _BLOCK or all(map(str.isupper, words)))
 
 
 def _refuse_end_groups(text: str, lines: Sequence[tuple[int, str]], source: str, *, is_row: bool) -> None:

@@ -107,7 +107,7 @@ def _with_columns(
     """Yield the first rows and the others, each with the columns that make an object; the first show which hold nucleotides."""
     whole = [row for row in first if row.problem is None] or first
     cells = [row.cells for row in whole]
-    columns = Columns.choose(cells[0], options, source).looking_at(cells)
+    columns = Columns.choose(cells, options, source).looking_at(cells)
     columns.check_chains(cells, options, source)
     for row in first:
         yield row, columns
@@ -141,11 +141,11 @@ def _columns_of(cells: Mapping[str, object], options: ReadOptions) -> Columns:
     """Return the columns of an object, those that are not null if possible."""
     present = {key: value for key, value in cells.items() if value is not None}
     try:
-        return Columns.choose(present, options, "")
+        return Columns.choose([present], options, "")
     except UsageError:
         if len(present) == len(cells):
             raise
-    return Columns.choose(cells, options, "")
+    return Columns.choose([cells], options, "")
 
 
 class _Entries:
