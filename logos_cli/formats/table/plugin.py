@@ -156,7 +156,7 @@ class _Entries:
         self._options = options
         self._classes = classes
         self._of_entry = options.of_entry
-        self._ids = UniqueIds()
+        self._ids = UniqueIds(source.stem)
 
     def of(self, row: TableRow, columns: Columns) -> Iterator[Entry]:
         """Yield the entry of a row, unless it is not wanted."""
