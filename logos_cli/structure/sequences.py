@@ -186,9 +186,9 @@ def is_nucleotide(sequence: str) -> bool:
         return False
     if letters <= _NUCLEOTIDES:
         return True
-    others = sum(sequence.count(letter) for letter in letters - _NUCLEOTIDES)
-    is_few = len(sequence) >= _MIN_AMBIGUOUS and others <= _MOST_AMBIGUOUS * len(sequence)
-    return is_few and letters <= _NUCLEOTIDES | _AMBIGUOUS_NUCLEOTIDES
+    if len(sequence) < _MIN_AMBIGUOUS or not letters <= _NUCLEOTIDES | _AMBIGUOUS_NUCLEOTIDES:
+        return False
+    return sum(sequence.count(letter) for letter in letters - _NUCLEOTIDES) <= _MOST_AMBIGUOUS * len(sequence)
 
 
 def nucleotide_error(sequence: str, place: str) -> FormatError:

@@ -18,7 +18,7 @@ SEQUENCES: Final = frozenset(("heavy", "light", "sequence"))
 
 def is_written(cells: Mapping[str, object]) -> bool:
     """Return whether ``decode`` wrote the row: it has a kind, and the status of an object."""
-    return cells.get("kind") in tuple(Form) and cells.get("status") == Status.OK
+    return cells.get("status") == Status.OK and cells.get("kind") in tuple(Form)
 
 
 def absent_words(values: Mapping[str, object]) -> list[tuple[str, str]]:

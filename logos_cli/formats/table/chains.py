@@ -84,6 +84,7 @@ def _number(key: str) -> str:
     return numbers[0] if len(numbers) == 1 else ""
 
 
+@lru_cache(maxsize=4096)
 def chain_role(key: str) -> str | None:
     """Return ``heavy`` or ``light`` if a column holds that chain by all words of its name.
 
@@ -103,6 +104,10 @@ def _brief_role(key: str) -> str | None:
     return _role(words, is_chain=True) if words else None
 
 
+def _is_brief(key: str) -> bool:
+    return _brief_role(key) is not None and chain_role(key) is None
+
+
 def _role(words: Sequence[str], *, is_chain: bool) -> str | None:
     """Return the one role that words name; brief ones count if the column is known to hold a chain."""
     if "length" in words and "full" not in words:
@@ -115,10 +120,9 @@ def _role(words: Sequence[str], *, is_chain: bool) -> str | None:
 
 def columns_of_chains(rows: Sequence[Mapping[str, object]]) -> frozenset[str]:
     """Return the columns of brief or numbered names that hold a chain in one of these rows."""
-    briefly = {
-        name: None for row in rows for name in row if (key := key_of(name)) and not chain_role(key) and _brief_role(key)
-    }
-    return frozenset(name for name in briefly if any(_is_chain(str(row.get(name, ""))) for row in rows))
+    return frozenset(
+        name for row in rows for name, cell in row.items() if _is_brief(key_of(name)) and _is_chain(str(cell))
+    )
 
 
 def find_chain(role: str, names: Mapping[str, str], of_chains: frozenset[str], source: str) -> str | None:

@@ -218,19 +218,29 @@ class Columns:
                 if role not in self.by_role:
                     check_left_out(role, rows, self.used, source)
 
-    def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
-        """Return the columns with note of those that hold only nucleotides, or reagents, in these rows."""
+    def looking_at(self, rows: Sequence[Mapping[str, object]], reagents: ReagentColumns | None = None) -> Columns:
+        """Return the columns with note of those that hold only nucleotides in these rows, and of those with reagents.
+
+        Parameters
+        ----------
+        reagents : ReagentColumns, optional
+            Those of the table; those of these rows, if absent.
+        """
         found = []
         for role in SEQUENCES.intersection(self.by_role):
             cells = (row.get(self.by_role[role]) for row in rows)
             letters = "".join(str(cell) for cell in cells if not is_missing(cell)).upper()
-            text = "".join(letter for letter in letters if letter not in " -.*")
+            text = letters.translate(_NO_LETTERS)
             has_proteins = any(_key(name).endswith("_aa") for row in rows[:1] for name in row)
             if is_nucleotide(text) or (has_proteins and may_be_nucleotides(text)):
                 found.append(role)
-        is_reaction = not {"rxn", "product"}.isdisjoint(self.by_role)
-        reagents = ReagentColumns.of(rows) if is_reaction else self.reagents
-        return replace(self, nucleotides=frozenset(found), reagents=reagents)
+        if reagents is None:
+            is_reaction = not {"rxn", "product"}.isdisjoint(self.by_role)
+            reagents = ReagentColumns.of(rows) if is_reaction else self.reagents
+        nucleotides = frozenset(found)
+        if (nucleotides, reagents) == (self.nucleotides, self.reagents):
+            return self
+        return replace(self, nucleotides=nucleotides, reagents=reagents)
 
     @classmethod
     def _named(
@@ -402,6 +412,7 @@ _CHAINS: Final = ("heavy", "light", "sequence")
 _PAIR: Final = frozenset(("heavy", "light"))
 _LEAST_CHAIN: Final = 3
 _NAME_CHAINS: Final = "rename the columns of the chains to heavy and light; --column NAME reads one column alone"
+_NO_LETTERS: Final = str.maketrans("", "", " -.*")
 _POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
 """Beginnings of a HELM."""
 

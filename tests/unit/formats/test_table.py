@@ -121,6 +121,42 @@ def test_json_lines_each_by_itself() -> None:
     assert [entry.error.source for entry in entries[2:5] if entry.error] == ["<stdin>:3", "<stdin>:4", "<stdin>:5"]
 
 
+def test_objects_of_the_same_keys_may_hold_different_things() -> None:
+    """The columns are chosen once for each set of keys, and still by what the cells hold."""
+    objects: list[dict[str, object]] = [
+        {"id": "a", "VL": LIGHT, "Hchain": "H"},
+        {"id": "b", "VL": LIGHT, "Hchain": HEAVY},
+        {"id": "c", "VL": None, "Hchain": HEAVY},
+        {"id": "d", "VL": LIGHT, "Hchain": "H"},
+        {"id": "e", "smiles": "CCO", "sequence": None},
+        {"id": "f", "smiles": None, "sequence": "MKV"},
+        {"id": "g", "smiles": "CCN", "sequence": None},
+        {"id": "h", "smiles": "CCN", "sequence": "MKV"},
+        {"id": "i", "sequence": "GAGGTGCAGCTG", "translation_aa": "EVQL"},
+        {"id": "j", "sequence": "EVQLVESGG", "translation_aa": "EVQL"},
+    ]
+    expected = [Antibody((LIGHT,)), Antibody((HEAVY, LIGHT)), Antibody((HEAVY,)), Antibody((LIGHT,))]
+    for text in (json.dumps(objects), "\n".join(map(json.dumps, objects))):
+        found = read(text)
+        assert items(found) == [
+            *expected,
+            Molecule("CCO"),
+            Protein("MKV"),
+            Molecule("CCN"),
+            None,
+            None,
+            Protein("EVQLVESGG"),
+        ]
+        assert "columns of several kinds" in str(found[7].error)
+        assert "nucleotide" in str(found[8].error)
+    by_column = [{"x": "CCO"}, {"x": "MKVLLDE"}, {"x": "CC>>CN"}]
+    assert items(read(json.dumps(by_column), column="x")) == [
+        Molecule("CCO"),
+        Protein("MKVLLDE"),
+        Reaction(("CC",), "CN"),
+    ]
+
+
 def test_sentences_in_a_column() -> None:
     entries = read("id,text\na,<MoleculeS>C<MoleculeE>\nb,<MoleculeS>C\n")
     assert items(entries) == [Molecule("C"), None]
