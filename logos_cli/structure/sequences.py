@@ -137,7 +137,8 @@ def _refuse_end_groups(text: str, lines: Sequence[tuple[int, str]], source: str,
         raise FormatError(
             f"{group!r} in {text.strip()[:60]!r} is a group of a peptide and no residue",
             source=f"{source}:{lines[0][0]}",
-            hint="write the residues alone, or the whole molecule as SMILES or HELM; an alignment as .a3m, Stockholm or Clustal",
+            hint="if its hyphens are gaps, remove them, or name the alignment .afa; "
+            "else write the residues alone, or the molecule as SMILES or HELM",
         )
 
 

@@ -434,6 +434,19 @@ def test_peptides_with_groups_of_one_length_are_no_alignment(peptides: tuple[str
     assert "is a group of a peptide" in str(entries[0].error)
 
 
+@pytest.mark.parametrize("row", ["MKTayi-akQRQ", "MKTAYI-akQRQ", "mKT-ayiAK"])
+def test_gaps_beside_lower_case_are_refused_with_the_remedy(tmp_path: Path, row: str) -> None:
+    (entry,) = read(f">a\n{row}\n")
+    assert entry.error is not None
+    assert "if its hyphens are gaps, remove them, or name the alignment .afa" in (entry.error.hint or "")
+    path = tmp_path / "rows.afa"
+    path.write_text(f">a\n{row}\n>b\n{'A' * len(row)}\n")
+    residues = row.replace("-", "").upper()
+    assert sequences(list(PLUGIN.read(Input(str(path)), ReadOptions())))["a"] == residues
+    (entry,) = read(f">a\n{residues}\n")
+    assert entry.item == Protein(residues)
+
+
 def test_every_hyphen_of_an_afa_is_a_gap(tmp_path: Path) -> None:
     path = tmp_path / "rows.afa"
     path.write_text(">a\nH-RGDS-OH\n>b\nAc-RGDSMC\n")
