@@ -234,5 +234,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(cause, MemoryError)
 
 
+def with_hint(error: LogosError) -> str:
+    """Return what an error of a record says, with the remedy.
+
+    Raises
+    ------
+    LogosError
+        The error itself, if memory ran out: that is no property of the record.
+    """
+    if is_out_of_memory(error):
+        raise error
+    return error.message + (f" ({error.hint})" if error.hint else "")
+
+
 _NO_PLACE_FOR_A_LIBRARY: Final = ("failed to map segment", "cannot map zero-fill pages", "cannot create shared object")
 """Texts of the loader of glibc."""

@@ -86,7 +86,7 @@ def inchi_of_smiles(smiles: str) -> str:
     ------
     MoleculeError
         If RDKit writes none: for dative bonds, atoms of any element, or elements that InChI does not know; or if it would
-        lack stereo, of square-planar, bipyramidal or octahedral atoms, or of allenes.
+        lack stereo, of square-planar, bipyramidal or octahedral atoms, or of cumulenes.
     """
     molecule = parse_smiles(smiles)
     check_geometries(smiles, molecule, "the InChI", "write it --to smi")

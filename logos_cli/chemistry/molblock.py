@@ -10,7 +10,7 @@ from rdkit import Chem
 from logos_cli.chemistry.geometry_marks import drop_impossible_marks
 from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.not_carried import features
-from logos_cli.chemistry.rare_stereo import unread_allenes, unread_parities
+from logos_cli.chemistry.rare_stereo import unread_cumulenes, unread_parities
 from logos_cli.chemistry.smiles import attempt, rejection
 from logos_cli.chemistry.v2000 import (
     AROMATIC_BOND,
@@ -94,7 +94,7 @@ def read_molblock(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]:
         molecule = _with_dative_bonds(molecule, text)
     drop_impossible_marks(molecule)
     notes += odd_lengths(molecule)
-    notes += [*unread_allenes(molecule), *unread_parities(molecule)]
+    notes += [*unread_cumulenes(molecule), *unread_parities(molecule)]
     return molecule, notes if is_plain else [*notes, *features(molecule, text)]
 
 

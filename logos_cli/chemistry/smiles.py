@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rdkit import Chem, rdBase
 
-from logos_cli.chemistry.rare_stereo import check_allenes
+from logos_cli.chemistry.rare_stereo import check_cumulenes
 from logos_cli.chemistry.smiles_check import is_surely_valid
 from logos_cli.errors import MoleculeError, Span
 from logos_cli.grammar.spec import SMILES
@@ -138,10 +138,10 @@ def checked_smiles(smiles: str, *, canonical: bool) -> str:
     Raises
     ------
     MoleculeError
-        If RDKit rejects it, or its canonical form would lack the stereo of an allene.
+        If RDKit rejects it, or its canonical form would lack the stereo of a cumulene.
     """
     if canonical:
-        check_allenes(smiles, "the canonical SMILES")
+        check_cumulenes(smiles, "the canonical SMILES")
         return canonical_smiles(smiles)
     if not is_surely_valid(smiles):
         parse_smiles(smiles)

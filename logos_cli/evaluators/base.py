@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from logos_cli.backends.base import LoadOptions
-from logos_cli.errors import LogosError
+from logos_cli.errors import LogosError, with_hint
 from logos_cli.grammar import Form
 from logos_cli.objects.base import ScienceObject
 from logos_cli.records import Record
@@ -289,7 +289,7 @@ class Evaluator(ABC):
         try:
             return self.score(subject, wanted, context)
         except LogosError as error:
-            return {name: Unavailable(error.message) for name in wanted}
+            return dict.fromkeys(wanted, Unavailable(with_hint(error)))
 
     def observe(self, _subject: Subject, _context: Context, /) -> object:
         """Return the part of a record that :meth:`summarise` needs, small and picklable, or None.

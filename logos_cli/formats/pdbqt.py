@@ -44,7 +44,7 @@ class PdbqtFormat(Format):
             else:
                 # read again: a model removes the other models from its structure
                 file = load(data, source.name)
-                entries = list(structure_entries(file, source, options, provenance, UniqueIds()))
+                entries = list(structure_entries(file, source, options, provenance, UniqueIds(source.stem)))
         yield from entries
 
     def not_carried(self, entry: Entry) -> list[str]:
@@ -58,7 +58,7 @@ def _ligands(data: bytes, source: Input, provenance: Source) -> Iterator[Entry]:
     from logos_cli.structure.ligand.pdbqt_molecule import molecule_of
     from logos_cli.structure.pdbqt import poses
 
-    ids = UniqueIds()
+    ids = UniqueIds(source.stem)
     for pose in poses(data, source.name):
         place: Source = {**provenance, "format": "pdbqt", "model": pose.model}
         id = ids.take(pose.title.replace(" ", "_") or source.stem)

@@ -31,7 +31,7 @@ class PqrFormat(Format):
         provenance = source.provenance | ({"sha256": remember(data)} if source.path is None else {})
         with structure_reading(source.name):
             file = load(data, source.name)
-            entries = list(structure_entries(file, source, options, provenance, UniqueIds()))
+            entries = list(structure_entries(file, source, options, provenance, UniqueIds(source.stem)))
         yield from entries
 
     def not_carried(self, entry: Entry) -> list[str]:

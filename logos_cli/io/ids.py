@@ -17,9 +17,19 @@ class UniqueIds:
     """Returns identifiers; a repeated one gets a number: ``P1``, ``P1_2``, ``P1_3``.
 
     Only hashes are kept, in a table of 16 to 32 bytes a name (a dictionary takes 100), so that a file of millions fits.
+
+    Parameters
+    ----------
+    stem : str, optional
+        The name of the file, by which readers call entries without a name: ``x:1``. An entry that is named ``x:1`` is the same
+        as one that is named ``1``, as :class:`FileLabels` writes both as ``x:1``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stem: str = "") -> None:
+        self._prefix = f"{stem}:" if stem else ""
+        self._n_lines = 0
+        """Number of the last line without a name, of those before the first name: their identifiers are in no table."""
+        self._has_names = False
         self._table = array("Q", bytes(8 * _FIRST_SLOTS))
         """Hashes by their last bits, each in the first free slot from there on; 0 is a free slot."""
         self._n_left = _FIRST_SLOTS // 2
@@ -28,14 +38,24 @@ class UniqueIds:
 
     def take(self, name: str) -> str:
         """Return ``name``, or ``name`` with the first number that makes it new."""
-        key = hash(name) & _BITS or 1
-        if self._is_new(key):
+        self._has_names = True
+        own = name.removeprefix(self._prefix)
+        key = hash(own) & _BITS or 1
+        if self._is_new(key) and not (self._n_lines and _is_number(own, self._n_lines)):
             return name
         number = self._numbers.get(key, 1) + 1
-        while not self._is_new(hash(f"{name}_{number}") & _BITS or 1):
+        while not self._is_new(hash(f"{own}_{number}") & _BITS or 1):
             number += 1
         self._numbers[key] = number
         return f"{name}_{number}"
+
+    def take_line(self, number: int) -> str:
+        """Return the identifier of an entry without a name, by the number of its line, which is higher than those before."""
+        name = f"{self._prefix}{number}"
+        if self._has_names:
+            return self.take(name)
+        self._n_lines = number
+        return name
 
     def _is_new(self, key: int) -> bool:
         table = self._table
@@ -63,8 +83,19 @@ class UniqueIds:
         self._n_left = size // 4
 
 
+def _is_number(text: str, largest: int) -> bool:
+    """Return whether a text is a number from 1 to another, as Python writes it."""
+    return (
+        text.isascii()
+        and text.isdecimal()
+        and text[0] != "0"
+        and len(text) <= len(str(largest))
+        and int(text) <= largest
+    )
+
+
 class FileLabels:
-    """Short names of several files, each different, which make the ids of their entries unique.
+    """Short names of several files, each different and without a colon, which make the ids of their entries unique.
 
     Parameters
     ----------
@@ -72,12 +103,15 @@ class FileLabels:
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self._labels = dict(_different_names(paths)) if len(paths) > 1 else {}
+        unique = UniqueIds()
+        names = _different_names(paths) if len(paths) > 1 else ()
+        self._labels = {path: unique.take(name.replace(":", "_")) for path, name in names}
 
     def of_file(self, path: str, stem: str) -> Callable[[str], str] | None:
         """Return what makes the ids of one file unique; None if there is only this file.
 
-        The name of the file comes before an id, unless it does already.
+        The label and a colon come before an id, in the place of the name of the file if that does already: ``1`` and ``x:1`` of
+        ``x.fasta`` are ``x:1`` both (:class:`UniqueIds` parts them). ``x`` alone is the label alone.
 
         Parameters
         ----------
@@ -90,9 +124,7 @@ class FileLabels:
         prefix, own = f"{label}:", f"{stem}:"
 
         def qualified(id: str) -> str:
-            if id == stem or id.startswith(own):
-                return label + id[len(stem) :]
-            return id if id == label or id.startswith(prefix) else prefix + id
+            return label if id == stem else prefix + id.removeprefix(own)
 
         return qualified
 

@@ -7,13 +7,16 @@ import io
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from logos_cli import limits
 from logos_cli.errors import InputError
+from logos_cli.io import places
 from logos_cli.io.compression import decompress
 from logos_cli.io.names import stem_of
 from logos_cli.records import Source
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 HEAD = 1 << 16
 _PIECE = 1 << 20
 
+_REPORT_AFTER_S = 1.0
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -88,7 +92,8 @@ class Input:
             if path.is_dir():
                 os.scandir(path).close()  # one that may not be listed is reported as such
                 raise InputError("is a directory", source=self.name, hint="name the files in it")
-            return path.open("rb")
+            with _Waiting(self.name) if places.is_named_pipe(path) else nullcontext():
+                return path.open("rb")
         except FileNotFoundError as error:
             raise InputError("there is no such file", source=self.name, hint="check the path") from error
         except PermissionError as error:
@@ -217,6 +222,28 @@ class MemoryInput(Input):
     def provenance(self) -> Source:
         """The name of the content as ``object``."""
         return {"object": self.name}
+
+
+class _Waiting:
+    """Reports that a named pipe is waited for, if no other program opens it within a second."""
+
+    def __init__(self, name: str) -> None:
+        self._timer = threading.Timer(_REPORT_AFTER_S, self._report)
+        self._timer.daemon = True
+        self._name = name
+
+    def _report(self) -> None:
+        import logging
+
+        logging.getLogger("logos_cli.input").warning(
+            "%s is a pipe: waiting for a program that writes to it", self._name
+        )
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
 
 
 class _Reading:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -87,7 +86,7 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
                 skipped.append((file, f"the ending {Path(name).suffix or '(none)'} belongs to no format"))
             elif name.startswith("."):
                 skipped.append((file, "a hidden file"))
-            elif _is_special(file):
+            elif places.is_special(file):
                 skipped.append((file, "a pipe, socket or device"))
             else:
                 files.append(file)
@@ -98,15 +97,6 @@ def _expand_directory(path: str, skipped: list[tuple[str, str]]) -> list[str]:
             hint=f"endings it looks for: {' '.join(sorted(suffixes))}; name other files one by one",
         )
     return files
-
-
-def _is_special(file: str) -> bool:
-    """Return whether a name of a folder is no file, so that reading it could wait for ever."""
-    try:
-        mode = Path(file).stat().st_mode
-    except OSError:
-        return False  # opening it reports the reason
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def results_of_run(path: Path) -> list[str]:
@@ -124,7 +114,9 @@ def results_of_run(path: Path) -> list[str]:
 
 
 def _is_list(path: str) -> bool:
-    """Whether the first entry of a file names a file that exists, which no format's content does."""
+    """Whether the first entry of a file names a file that exists, which no format's content does; a pipe is read only once."""
+    if places.is_special(path):
+        return False
     try:
         with Path(path).open("rb") as stream:
             first = next(_entries(stream.read(HEAD)), None)

@@ -5,6 +5,7 @@ A text that can be no name names nothing. What may not be looked up may be there
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 
@@ -32,5 +33,22 @@ def is_directory(path: str | Path) -> bool:
     """Return whether it is a directory."""
     try:
         return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_special(path: str | Path) -> bool:
+    """Return whether it is a pipe, socket or device: reading one can wait for ever, and what is read of a pipe is gone."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_named_pipe(path: str | Path) -> bool:
+    """Return whether it is a pipe with a name (``mkfifo``)."""
+    try:
+        return Path(path).is_fifo()
     except (OSError, ValueError):
         return False

@@ -6,6 +6,7 @@ import hashlib
 import io
 
 from logos_cli.errors import InputError
+from logos_cli.io import places
 from logos_cli.io.input import Input
 from logos_cli.records import Source
 
@@ -34,7 +35,7 @@ def reopen(source: Source) -> Input:
     Raises
     ------
     InputError
-        If the record has no file, or the file has changed since.
+        If the record has no file, or the file has changed since, or is a pipe.
     """
     path, sha256 = source.get("path"), source.get("sha256")
     if not isinstance(path, str):
@@ -47,6 +48,12 @@ def reopen(source: Source) -> Input:
                 hint="encode the structure from a file, not from a pipe",
             )
         return Input("-", io.BytesIO(content))
+    if places.is_special(path):
+        raise InputError(
+            "is a pipe, and what the record was encoded from is gone",
+            source=path,
+            hint="encode the structure from a file, not from a pipe",
+        )
     structure = Input(path)
     if sha256 is not None and structure.sha256 != sha256:
         structure.close()

@@ -14,6 +14,10 @@ _NOT_A_RESIDUE = re.compile(f"[^{''.join(sorted(RESIDUES))}]")
 _NUCLEOTIDES = frozenset("ACGTUN")
 _MIN_NUCLEOTIDES = 12
 _MIN_CODES = 3
+_LONGEST_WORD = 20
+"""Fewest letters that are no word of a language."""
+_BLOCK = 10
+"""Letters of a block between spaces, as databases print sequences; fewer, if all are capitals."""
 _CODES = frozenset(
     (
         *("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO"),
@@ -53,8 +57,8 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str, *, is_row: boo
     Raises
     ------
     FormatError
-        If a character is not a residue (the error has its line and column), the residues are three-letter codes or a
-        word for a missing value, or have end groups (``Ac-DEVD-AMC``), or no residue is left.
+        If a character is not a residue (the error has its line and column), the residues are three-letter codes, words of a
+        language or a word for a missing value, or have end groups (``Ac-DEVD-AMC``), or no residue is left.
     """
     text = "".join(line for _, line in lines)
     if is_missing(text):
@@ -66,6 +70,7 @@ def clean_sequence(lines: Sequence[tuple[int, str]], source: str, *, is_row: boo
         _refuse_end_groups(text, lines, source, is_row=is_row)
         return text.upper(), ["lower-case residues read as upper case"]
     _refuse_end_groups(text, lines, source, is_row=is_row)
+    _refuse_words(lines, source)
     notes: list[str] = []
     text = "".join(text.split())
     if text.endswith("*"):
@@ -100,6 +105,31 @@ def _refuse_missing(text: str, lines: Sequence[tuple[int, str]], source: str) ->
         )
 
 
+def _refuse_words(lines: Sequence[tuple[int, str]], source: str) -> None:
+    """Refuse words in the place of residues, such as ``see patent``; sequences have spaces between blocks of one length."""
+    for number, line in lines:
+        words = line.rstrip("* \t").split()
+        if len(words) > 1 and all(map(str.isalpha, words)) and not _are_blocks(words):
+            raise FormatError(
+                f"{' '.join(words)[:60]!r} is no sequence, but words",
+                source=f"{source}:{number}",
+                hint="leave it out, or write the residues without spaces",
+            )
+
+
+def _are_blocks(words: Sequence[str]) -> bool:
+    """Return whether the parts of a line are those of a sequence: one is too long for a word, or all have one length.
+
+    The last one may be shorter, and so may the first of a line that a program wrapped.
+    """
+    if any(len(word) >= _LONGEST_WORD for word in words):
+        return True
+    first, *others, last = map(len, words)
+    length = max(first, *others, last)
+    is_regular = set(others) <= {length} and (first == length or length >= _BLOCK)
+    return is_regular and (length >= _BLOCK or all(map(str.isupper, words)))
+
+
 def _refuse_end_groups(text: str, lines: Sequence[tuple[int, str]], source: str, *, is_row: bool) -> None:
     """Refuse a peptide with end groups or other words beside hyphens, which are no gaps then."""
     if not is_row and (group := end_group(text)):
@@ -107,7 +137,8 @@ def _refuse_end_groups(text: str, lines: Sequence[tuple[int, str]], source: str,
         raise FormatError(
             f"{group!r} in {text.strip()[:60]!r} is a group of a peptide and no residue",
             source=f"{source}:{lines[0][0]}",
-            hint="write the residues alone, or the whole molecule as SMILES or HELM; an alignment as .a3m, Stockholm or Clustal",
+            hint="if its hyphens are gaps, remove them, or name the alignment .afa; "
+            "else write the residues alone, or the molecule as SMILES or HELM",
         )
 
 
@@ -156,9 +187,9 @@ def is_nucleotide(sequence: str) -> bool:
         return False
     if letters <= _NUCLEOTIDES:
         return True
-    others = sum(sequence.count(letter) for letter in letters - _NUCLEOTIDES)
-    is_few = len(sequence) >= _MIN_AMBIGUOUS and others <= _MOST_AMBIGUOUS * len(sequence)
-    return is_few and letters <= _NUCLEOTIDES | _AMBIGUOUS_NUCLEOTIDES
+    if len(sequence) < _MIN_AMBIGUOUS or not letters <= _NUCLEOTIDES | _AMBIGUOUS_NUCLEOTIDES:
+        return False
+    return sum(sequence.count(letter) for letter in letters - _NUCLEOTIDES) <= _MOST_AMBIGUOUS * len(sequence)
 
 
 def nucleotide_error(sequence: str, place: str) -> FormatError:

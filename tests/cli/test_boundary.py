@@ -551,6 +551,25 @@ sys.exit(run(work))
         assert process.wait(30) == ExitCode.INTERRUPTED
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_that_waits_for_a_pipe_says_so_and_can_be_ended(
+    tmp_path: Path, checkout: Path, number: signal.Signals
+) -> None:
+    os.mkfifo(tmp_path / "library.smi")
+    with subprocess.Popen(
+        [sys.executable, "-m", "logos_cli", "encode", "library.smi"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=dict(os.environ) | {"PYTHONPATH": str(checkout)},
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "warning: library.smi is a pipe: waiting for a program that writes to it\n"
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+        assert _clean(process.stderr.read())
+
+
 # -- the boundary itself -------------------------------------------------------------------------------------
 
 

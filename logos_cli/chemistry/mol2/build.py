@@ -14,7 +14,7 @@ from logos_cli.chemistry.lengths import odd_lengths
 from logos_cli.chemistry.mol2.charges import Charges, Structure, infer_charges
 from logos_cli.chemistry.mol2.delocalized import place_double_bonds, site
 from logos_cli.chemistry.mol2.parse import Mol2Record, parse_mol2
-from logos_cli.chemistry.rare_stereo import unread_allenes
+from logos_cli.chemistry.rare_stereo import unread_cumulenes
 from logos_cli.errors import MoleculeError
 
 _HINT: Final = "check its hydrogens and bond types, or convert the file to SDF"
@@ -73,7 +73,7 @@ def read_mol2block(text: str, first_line: int = 1) -> tuple[Chem.Mol, list[str]]
         molecule = _molecule(structure)
     _set_stereo(molecule, record)
     with rdBase.BlockLogs():
-        return Chem.RemoveHs(molecule), [*notes, *odd_lengths(molecule), *unread_allenes(molecule)]
+        return Chem.RemoveHs(molecule), [*notes, *odd_lengths(molecule), *unread_cumulenes(molecule)]
 
 
 def _closed(

@@ -9,7 +9,7 @@ from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from logos_cli.errors import InputError, LogosError, MissingError
+from logos_cli.errors import InputError, LogosError, MissingError, with_hint
 from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Values
 from logos_cli.grammar import Form
 from logos_cli.grammar.spec import Kind
@@ -138,7 +138,7 @@ class AntibodyEvaluator(Evaluator):
         try:
             antibodies = _number(list(map(_chains, subjects)), SCHEME)
         except MissingError as error:
-            missing = Unavailable(f"{error.message} ({error.hint})")
+            missing = Unavailable(with_hint(error))
             return [dict.fromkeys(wanted, missing) for _ in subjects]
         return [
             self._values(subject, numbered, wanted, context)
@@ -165,22 +165,26 @@ class AntibodyEvaluator(Evaluator):
             values |= _plausibilities(domains, wanted)
         return values
 
-    def observe(self, subject: Subject, _context: Context) -> tuple[bool, str | None] | None:
-        """Return whether the record is an antibody, and its CDR-H3; None if ANARCII is missing."""
+    def observe(self, subject: Subject, _context: Context) -> tuple[bool, str | None] | str:
+        """Return whether the record is an antibody, and its CDR-H3; the reason why that is unknown if ANARCII is missing."""
         try:
             (numbered,) = _number([_chains(subject)], SCHEME)
-        except MissingError:
-            return None
+        except MissingError as error:
+            return with_hint(error)
         h3 = _cdr_values(numbered.domains).get("cdr_h3")
         return _is_antibody(numbered.domains), h3 if isinstance(h3, str) else None
 
     def summarise(
-        self, observations: Iterable[tuple[bool, str | None]], wanted: Collection[str], _context: Context
+        self, observations: Iterable[tuple[bool, str | None] | str], wanted: Collection[str], _context: Context
     ) -> Mapping[str, Estimate]:
         """Return the rates."""
         from logos_cli.evaluators.statistics import first_occurrences, share
 
-        observed = list(observations)
+        observed: list[tuple[bool, str | None]] = []
+        for each in observations:
+            if isinstance(each, str):
+                return dict.fromkeys(wanted, Estimate.unknown(each))
+            observed.append(each)
         figures = {
             "antibody_rate": share(is_antibody for is_antibody, _ in observed),
             "h3_unique_rate": share(first_occurrences([h3 for _, h3 in observed if h3 is not None])),
@@ -311,7 +315,7 @@ def _plausibilities(domains: Sequence[VariableDomain], wanted: Collection[str]) 
     try:
         model = load_antiberty()
     except MissingError as error:
-        missing = Unavailable(f"{error.message} ({error.hint})")
+        missing = Unavailable(with_hint(error))
         return {f"plausibility_{name}": missing for name in asked}
     values: Values = {f"plausibility_{name}": Unavailable("the antibody has no such CDR or chain") for name in asked}
     for domain in domains:

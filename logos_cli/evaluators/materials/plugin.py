@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from logos_cli.errors import LogosError
+from logos_cli.errors import LogosError, with_hint
 from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Subject, Unavailable, Value, Values
 from logos_cli.grammar import Form
 from logos_cli.objects.material import Material
@@ -113,7 +113,7 @@ class MaterialEvaluator(Evaluator):
             try:
                 values[name] = functions[name]()
             except LogosError as error:
-                values[name] = Unavailable(error.message)
+                values[name] = Unavailable(with_hint(error))
         return values
 
     def observe(self, subject: Subject, context: Context) -> _Observation:

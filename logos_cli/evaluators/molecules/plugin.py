@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from logos_cli.errors import LogosError
+from logos_cli.errors import LogosError, with_hint
 from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Value, Values
 from logos_cli.grammar import Form
 
@@ -345,7 +345,7 @@ def _value(molecule: MeasuredMolecule | LogosError, name: str, context: Context)
     try:
         return _compute(molecule, name, context)
     except LogosError as error:
-        return Unavailable(error.message + (f" ({error.hint})" if error.hint else ""))
+        return Unavailable(with_hint(error))
     except (RuntimeError, ValueError, ArithmeticError) as error:  # RDKit's own invariants
         return Unavailable(f"RDKit fails: {' '.join(str(error).split())[:200]}")
 

@@ -52,19 +52,6 @@ def morgan_fingerprint(molecule: Chem.Mol, n_bits: int = MORGAN_BITS) -> Explici
 
 
 @cache
-def _sa_scorer() -> ModuleType | None:
-    try:
-        from rdkit.Contrib.SA_Score import sascorer
-    except ImportError:
-        return None
-    try:
-        sascorer.readFragmentScores()
-    except OSError:
-        return None
-    scorer: ModuleType = sascorer
-    return scorer
-
-
 def sa_scorer() -> ModuleType:
     """Return RDKit's scorer of synthetic accessibility with its fragment table loaded.
 
@@ -73,12 +60,16 @@ def sa_scorer() -> ModuleType:
     MissingError
         If RDKit is installed without it.
     """
-    scorer = _sa_scorer()
-    if scorer is None:
+    try:
+        from rdkit.Contrib.SA_Score import sascorer
+
+        sascorer.readFragmentScores()
+    except (ImportError, OSError) as error:
         raise MissingError(
             "RDKit is installed without its folder Contrib/SA_Score, which computes synthetic accessibility",
             hint="pip install --force-reinstall rdkit",
-        )
+        ) from error
+    scorer: ModuleType = sascorer
     return scorer
 
 

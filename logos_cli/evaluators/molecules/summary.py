@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 from rdkit import DataStructs
 
-from logos_cli.errors import LogosError
+from logos_cli.errors import LogosError, is_out_of_memory, with_hint
 from logos_cli.evaluators.base import Estimate
 from logos_cli.evaluators.molecules.kl import descriptors, kl_score, similarity_fingerprint
 from logos_cli.evaluators.molecules.properties import MeasuredMolecule
@@ -105,7 +105,9 @@ def molecule_nearest(molecule: MeasuredMolecule, reference: MoleculeReference) -
 def _or_nan(value: Callable[[], float]) -> float:
     try:
         return value()
-    except LogosError:
+    except LogosError as error:
+        if is_out_of_memory(error):
+            raise
         return math.nan
 
 
@@ -141,7 +143,7 @@ class MoleculeSet:
         try:
             return self._figures[name]()
         except LogosError as error:
-            return Estimate.unknown(error.message + (f" ({error.hint})" if error.hint else ""), len(self._valid))
+            return Estimate.unknown(with_hint(error), len(self._valid))
 
     @cached_property
     def _figures(self) -> dict[str, Callable[[], Estimate]]:

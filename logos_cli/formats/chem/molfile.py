@@ -32,7 +32,7 @@ def iter_mol2(source: Input, options: ReadOptions) -> Iterator[Entry]:
 
 
 def _entries(source: Input, records: Iterator[MoleculeText], options: ReadOptions) -> Iterator[Entry]:
-    ids = UniqueIds()
+    ids = UniqueIds(source.stem)
     number = 0
     for number, record in enumerate(records, 1):
         entry_id = ids.take(record.name or f"{source.stem}:{number}")

@@ -67,7 +67,7 @@ def _parts(source: Input, begin: tuple[str, ...], *, keep: bool) -> Iterator[_Pa
 
 
 def _entries(source: Input, parts: Iterator[_Part], options: ReadOptions) -> Iterator[Entry]:
-    ids = UniqueIds()
+    ids = UniqueIds(source.stem)
     number = 0
     for number, part in enumerate(parts, 1):
         provenance: Source = {**source.provenance, "line": part.line, "record": number}

@@ -25,9 +25,8 @@ from logos_cli.records import Source
 
 def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
     """Yield the entries of a SMILES list, in constant memory but for the names."""
-    ids = UniqueIds()
+    ids = UniqueIds(source.stem)
     provenance = source.provenance
-    prefix = f"{source.stem}:"
     wants_reaction = options.form in (Form.REACTION, Form.RETROSYNTHESIS)
     of_entry = options.of_entry
     is_selfies = _is_selfies_list(source)
@@ -50,7 +49,7 @@ def iter_list(source: Input, options: ReadOptions) -> Iterator[Entry]:
         else:
             text, name = (smiles, rest) if rest[:1] != "|" else _with_extension(smiles, rest)
         name = name.split("\t", 1)[0].strip()
-        entry_id = ids.take(name) if name else f"{prefix}{number}"
+        entry_id = ids.take(name) if name else ids.take_line(number)
         if options.takes is not None and not options.takes(entry_id):
             continue
         kind = "reaction" if is_reaction else "selfies" if is_selfies else ""

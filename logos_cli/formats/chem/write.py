@@ -81,13 +81,13 @@ class SdfWriter(Writer):
     def _record(self, smiles: str, record: Record, title: str, role: str) -> str:
         from rdkit import Chem
 
-        from logos_cli.chemistry.rare_stereo import check_allenes, check_geometries
+        from logos_cli.chemistry.rare_stereo import check_cumulenes, check_geometries
         from logos_cli.chemistry.sd_tags import tag_text, title_line
         from logos_cli.chemistry.smiles import parse_smiles
 
         molecule = _node(smiles) if role == "metal" else parse_smiles(smiles)
         if self.options.conformer:
-            check_allenes(smiles, "the SDF")
+            check_cumulenes(smiles, "the SDF")
             molecule = self._conformer(molecule, title)
         else:
             check_geometries(

@@ -95,7 +95,7 @@ class _Entries:
 
     def __init__(self, source: Input) -> None:
         self.source = source
-        self.ids = UniqueIds()
+        self.ids = UniqueIds(source.stem)
         self.count = 0
 
     def make(

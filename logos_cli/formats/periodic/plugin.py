@@ -49,7 +49,7 @@ class PeriodicFormat(Format):
         data = source.read()
         provenance: Source = source.provenance | ({"sha256": remember(data)} if source.path is None else {})
         crystal_format = registry.load("formats", "crystal")
-        ids = UniqueIds()
+        ids = UniqueIds(source.stem)
         for number, crystal in enumerate(read_crystals(data.decode("utf-8", "replace"), kind, source.name), 1):
             place: Source = {**provenance, "format": kind, "record": number}
             if crystal.title:

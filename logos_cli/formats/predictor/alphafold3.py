@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from logos_cli.errors import FormatError
 from logos_cli.formats.predictor.job import (
@@ -44,7 +45,7 @@ def read_alphafold3(text: str, name: str) -> Iterator[Job]:
             data = mapping(value, "the job")
             job.name = str(data.get("name") or "")
             dialect = data.get("dialect", "alphafoldserver" if is_list else "alphafold3")
-            _fill(job, data, is_server=dialect == "alphafoldserver")
+            _fill(job, data, name, is_server=dialect == "alphafoldserver")
             check_ids(job)
         except FormatError as error:
             error.at(f"{name}: job {number}" if is_list else name)
@@ -52,7 +53,7 @@ def read_alphafold3(text: str, name: str) -> Iterator[Job]:
         yield job
 
 
-def _fill(job: Job, data: Mapping[str, object], *, is_server: bool) -> None:
+def _fill(job: Job, data: Mapping[str, object], file: str, *, is_server: bool) -> None:
     entities = sequence_of(data.get("sequences"), "sequences")
     if not entities:
         raise FormatError("the job has no sequences", hint="add proteins and ligands under the key sequences")
@@ -70,8 +71,10 @@ def _fill(job: Job, data: Mapping[str, object], *, is_server: bool) -> None:
             _add(job, kind, content, f"{place}.{kind}")
     if data.get("bondedAtomPairs"):
         job.leave_out("covalent bonds between chains and ligands")
+    if data.get("userCCDPath") and data.get("userCCD"):
+        raise FormatError("the job has userCCD and userCCDPath", hint="AlphaFold 3 takes one of them: remove the other")
     if data.get("userCCDPath"):
-        job.definitions_path = text_of(data["userCCDPath"], "userCCDPath")
+        job.definitions_path = str(Path(file).parent / text_of(data["userCCDPath"], "userCCDPath"))
     if data.get("userCCD"):
         job.definitions = text_of(data["userCCD"], "userCCD")
 

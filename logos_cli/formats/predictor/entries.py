@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from logos_cli.chemistry.notes import NOT_CARRIED
 from logos_cli.errors import FormatError, LogosError, MoleculeError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
+from logos_cli.formats.predictor.definitions import component_of
 from logos_cli.formats.predictor.job import Job, JobLigand
 from logos_cli.grammar import Form
 from logos_cli.io.ids import UniqueIds
@@ -22,8 +23,6 @@ from logos_cli.records.parts import LigandSource
 
 if TYPE_CHECKING:
     from rdkit import Chem
-
-    from logos_cli.structure.ligand.dictionary import Component
 
 _MOST_CHAINS = 2
 _FEWEST_HEAVY_ATOMS = 5
@@ -174,60 +173,16 @@ def _smiles(ligand: JobLigand, job: Job, notes: list[str]) -> tuple[str, str]:
 
 
 def _smiles_of_component(code: str, job: Job, notes: list[str]) -> tuple[str, str]:
-    """Return the SMILES of a component that the job or the dictionary defines, and their origin; the job goes first."""
+    """Return the SMILES of a component that the job or the dictionary defines, and their origin."""
     from logos_cli.structure.ligand import chemistry
-    from logos_cli.structure.ligand.dictionary import component
 
-    if job.definitions_path:
-        raise FormatError(
-            f"the job may define {code} in the file {job.definitions_path[:80]} (userCCDPath), which is not read",
-            hint="write the text of that file into userCCD, or give the ligand as SMILES",
-        )
-    known = component(code.upper())
-    if (own := _definition(code, job.definitions)) is not None:
-        if known is not None:
-            note = f"the job defines {code} itself (userCCD); its definition is used, not that of the dictionary"
-            notes.extend([] if note in notes else [note])
-        molecule = chemistry.molecule_of(own)
-        has_hydrogens = any(atom.hydrogens for atom in own.atoms)
-        return chemistry.to_smiles(molecule if has_hydrogens else _with_implicit_hydrogens(molecule)), "chem_comp"
-    if known is None:
-        raise MoleculeError(f"the Chemical Component Dictionary has no {code}", hint="give the ligand as SMILES")
-    return chemistry.to_smiles(chemistry.molecule_of(known)), "ccd"
-
-
-def _definition(code: str, definitions: str) -> Component | None:
-    """Return the job's own definition of a component, if it has one.
-
-    Raises
-    ------
-    FormatError
-        If the definitions cannot be read, or that of the component lacks atoms or bonds.
-    """
-    import gemmi
-
-    from logos_cli.structure.ligand.chem_comp import ChemComps
-
-    if not definitions:
-        return None
-    try:
-        blocks = list(gemmi.cif.read_string(definitions))
-    except (RuntimeError, ValueError) as error:
-        raise FormatError(f"the components that the job defines (userCCD) cannot be read: {error}") from error
-    for block in blocks:
-        comps = ChemComps(block)
-        names = comps.names()
-        own = next((name for name in names if name.upper() == code.upper()), None)
-        if own is None and block.name.upper() != code.upper():
-            continue
-        found = comps.get(own or (names[0] if len(names) == 1 else code))
-        if found is None:
-            raise FormatError(
-                f"the job's own definition of {code} (userCCD) lacks atoms or bonds, or has bonds of atoms that it lacks",
-                hint="it needs _chem_comp_atom and _chem_comp_bond as the Chemical Component Dictionary has them",
-            )
-        return found
-    return None
+    component, origin, note = component_of(code, job)
+    if note and note not in notes:
+        notes.append(note)
+    molecule = chemistry.molecule_of(component)
+    if origin == "chem_comp" and not any(atom.hydrogens for atom in component.atoms):
+        molecule = _with_implicit_hydrogens(molecule)
+    return chemistry.to_smiles(molecule), origin
 
 
 def _with_implicit_hydrogens(molecule: Chem.Mol) -> Chem.Mol:

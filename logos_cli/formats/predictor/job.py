@@ -58,7 +58,7 @@ class Job:
     definitions : str
         CIF of components that the input defines.
     definitions_path : str
-        Path of a file that defines components.
+        Path of a file that defines components, as seen from the working directory.
     notes : list of str
         Notes on parts of the input that no sentence can hold.
     """

@@ -49,7 +49,7 @@ class PredictorFormat(Format):
         reader: Callable[[str, str], Iterator[Job]] = getattr(
             import_module(f"logos_cli.formats.predictor.{kind}"), f"read_{kind}"
         )
-        ids = UniqueIds()
+        ids = UniqueIds(source.stem)
         for number, job in enumerate(reader(source.read().decode("utf-8", "replace"), source.name), 1):
             place: Source = {**source.provenance, "format": kind, "record": number}
             yield from job_entries(job, options, place, source.stem, ids)

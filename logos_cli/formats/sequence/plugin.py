@@ -53,7 +53,7 @@ class SequenceFormat(Format):
                 source=source.name,
                 hint="check that it was written completely",
             )
-        ids, is_empty = UniqueIds(), True
+        ids, is_empty = UniqueIds(source.stem), True
         for chain in iter_chains(source, kind, options):
             is_empty = False
             yield _entry(chain, kind, source, options, ids)

@@ -37,7 +37,7 @@ def _entries(source: Input, options: ReadOptions) -> Iterator[Entry]:
         document = reading.document_of_file(source.path)
     data = b"" if document is not None else source.read()
     provenance = source.provenance | ({"sha256": remember(data)} if source.path is None else {})
-    ids = UniqueIds()
+    ids = UniqueIds(source.stem)
     if kind not in ("mmcif", "bcif", "mmjson"):
         yield from structure_entries(reading.load(data, source.name), source, options, provenance, ids)
         return

@@ -6,10 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from logos_cli.chemistry.notes import NOT_CARRIED
 from logos_cli.errors import FormatError, UsageError
 from logos_cli.formats.base import Entry, ReadOptions
-from logos_cli.formats.table.cells import SEQUENCES, absent_words, is_written, smiles_of, text_of
-from logos_cli.formats.table.chains import chain_role, check_left_out, find_chain
+from logos_cli.formats.table.cells import SEQUENCES, absent_words, is_written, remarks_on_chains, smiles_of, text_of
+from logos_cli.formats.table.chains import (
+    LEAST_LETTERS,
+    chain_role,
+    check_left_out,
+    check_numbers,
+    columns_of_chains,
+    find_chain,
+    mentions_chain,
+    other_chains,
+)
 from logos_cli.formats.table.identifiers import key_of
 from logos_cli.formats.table.reactions import ReagentColumns, reaction_of
 from logos_cli.grammar import Form, parse
@@ -104,6 +114,25 @@ _GUESSES = (Form.ANTIBODY, Form.REACTION, Form.MATERIAL, Form.MOLECULE, Form.PRO
 
 
 @dataclass(frozen=True, slots=True)
+class _Header:
+    """The names of the columns of a table by their keys, the last first, and those whose cells show that they hold chains."""
+
+    names: Mapping[str, str]
+    of_chains: frozenset[str]
+    source: str
+
+    def find(self, role: str) -> str | None:
+        """Return the column with a role, by its whole name or, if it is a chain's, by the words of it."""
+        found = next((self.names[key] for key in _NAMES[role] if key in self.names), None)
+        return found or (find_chain(role, self.names, self.of_chains, self.source) if role in _PAIR else None)
+
+    def without_ambiguous(self) -> _Header:
+        return _Header(
+            {key: name for key, name in self.names.items() if key not in _AMBIGUOUS}, self.of_chains, self.source
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Columns:
     """The columns of a table that make an object.
 
@@ -133,8 +162,8 @@ class Columns:
         return frozenset(self.by_role.values())
 
     @classmethod
-    def choose(cls, cells: Mapping[str, object], options: ReadOptions, source: str) -> Columns:
-        """Choose the columns of a table by the names in its first row and the options.
+    def choose(cls, rows: Sequence[Mapping[str, object]], options: ReadOptions, source: str) -> Columns:
+        """Choose the columns of a table by the names in the first of some rows, and the options.
 
         Raises
         ------
@@ -143,24 +172,26 @@ class Columns:
         FormatError
             If several columns have the name of the one that is used.
         """
-        names = {_key(name): name for name in reversed(list(cells))}
+        cells = rows[0]
+        header = _Header({_key(name): name for name in reversed(list(cells))}, columns_of_chains(rows), source)
         found: Columns | None
         if options.column is not None:
-            found = cls._named(options.column, cells, names, options.form, source)
+            found = cls._named(options.column, cells, header.names, options.form, source)
         elif options.form in _ROLES:
-            found = cls._of_form(options.form, names)
+            found = cls._of_form(options.form, header)
             if found is None and options.form is Form.ANTIBODY:
-                found = cls._of_form(Form.PROTEIN, names)
-            if found is None and options.form in _SEQUENCE_FORMS and (name := _find("helm", names)):
+                found = cls._of_form(Form.PROTEIN, header)
+            if found is None and options.form in _SEQUENCE_FORMS and (name := header.find("helm")):
                 found = cls(options.form, {"helm": name})
         else:
-            found = cls._guess(names, source)
+            found = cls._guess(header)
         if found is None:
             what = f"of the form {options.form}" if options.form else "with a sequence, SMILES or reaction"
+            may_be_chains = options.form is Form.ANTIBODY or (options.form is None and mentions_chain(cells))
             raise UsageError(
                 f"no column {what} is known among: {', '.join(cells) or '(none)'}",
                 source=source,
-                hint="name it: --column NAME",
+                hint=_NAME_CHAINS if may_be_chains else "name it: --column NAME",
             )
         for used in sorted(found.used):
             same = [name for name in cells if _key(name) == _key(used)]
@@ -170,7 +201,9 @@ class Columns:
                     source=f"{source}:1",
                     hint=f"choose one: --column '{used}'",
                 )
-        return found._of_receptors(names, options)
+        if found.by_role.keys() >= _PAIR:
+            check_numbers(found.by_role["heavy"], found.by_role["light"], source)
+        return found._of_receptors(header.names, options)
 
     def check_chains(self, rows: Sequence[Mapping[str, object]], options: ReadOptions, source: str) -> None:
         """Refuse a table of antibodies if a chain that these rows have is in a column of unknown name.
@@ -185,23 +218,33 @@ class Columns:
                 if role not in self.by_role:
                     check_left_out(role, rows, self.used, source)
 
-    def looking_at(self, rows: Sequence[Mapping[str, object]]) -> Columns:
-        """Return the columns with note of those that hold only nucleotides, or reagents, in these rows."""
+    def looking_at(self, rows: Sequence[Mapping[str, object]], reagents: ReagentColumns | None = None) -> Columns:
+        """Return the columns with note of those that hold only nucleotides in these rows, and of those with reagents.
+
+        Parameters
+        ----------
+        reagents : ReagentColumns, optional
+            Those of the table; those of these rows, if absent.
+        """
         found = []
         for role in SEQUENCES.intersection(self.by_role):
             cells = (row.get(self.by_role[role]) for row in rows)
             letters = "".join(str(cell) for cell in cells if not is_missing(cell)).upper()
-            text = "".join(letter for letter in letters if letter not in " -.*")
+            text = letters.translate(_NO_LETTERS)
             has_proteins = any(_key(name).endswith("_aa") for row in rows[:1] for name in row)
             if is_nucleotide(text) or (has_proteins and may_be_nucleotides(text)):
                 found.append(role)
-        is_reaction = not {"rxn", "product"}.isdisjoint(self.by_role)
-        reagents = ReagentColumns.of(rows) if is_reaction else self.reagents
-        return replace(self, nucleotides=frozenset(found), reagents=reagents)
+        if reagents is None:
+            is_reaction = not {"rxn", "product"}.isdisjoint(self.by_role)
+            reagents = ReagentColumns.of(rows) if is_reaction else self.reagents
+        nucleotides = frozenset(found)
+        if (nucleotides, reagents) == (self.nucleotides, self.reagents):
+            return self
+        return replace(self, nucleotides=nucleotides, reagents=reagents)
 
     @classmethod
     def _named(
-        cls, column: str, cells: Mapping[str, object], names: dict[str, str], stated: Form | None, source: str
+        cls, column: str, cells: Mapping[str, object], names: Mapping[str, str], stated: Form | None, source: str
     ) -> Columns:
         name = column if column in cells else names.get(_key(column))
         if name is None:
@@ -221,31 +264,32 @@ class Columns:
         return cls(form, {next((way[0] for way in reversed(roles) if len(way) == 1), "smiles"): name})
 
     @classmethod
-    def _of_form(cls, form: Form, names: dict[str, str]) -> Columns | None:
+    def _of_form(cls, form: Form, header: _Header) -> Columns | None:
         for way in _ROLES[form]:
-            by_role = {role: _find(role, names) for role in way}
+            by_role = {role: header.find(role) for role in way}
             if all(by_role.values()):
                 return cls(form, {role: name for role, name in by_role.items() if name})
         return None
 
     @classmethod
-    def _guess(cls, names: dict[str, str], source: str) -> Columns | None:
-        if name := _find("sentence", names):
+    def _guess(cls, header: _Header) -> Columns | None:
+        if name := header.find("sentence"):
             return cls(None, {"sentence": name})
-        sure = {key: name for key, name in names.items() if key not in _AMBIGUOUS}
-        for known in (sure, names):
+        for known in (header.without_ambiguous(), header):
             found = [columns for form in _GUESSES if (columns := cls._of_form(form, known)) is not None]
             # `sequence` names an antibody's chain only if `options.form` is antibody; here it is a protein
             found = [each for each in found if each.form is not Form.ANTIBODY or "sequence" not in each.by_role]
             distinct = [columns for columns in found if not _is_part(columns, found)]
             if len(distinct) > 1:
                 choices = " or ".join(f"--as {columns.form}" for columns in distinct)
-                raise UsageError("the table has columns of several kinds", source=source, hint=f"choose: {choices}")
+                raise UsageError(
+                    "the table has columns of several kinds", source=header.source, hint=f"choose: {choices}"
+                )
             if distinct:
                 return distinct[0]
         return None
 
-    def _of_receptors(self, names: dict[str, str], options: ReadOptions) -> Columns:
+    def _of_receptors(self, names: Mapping[str, str], options: ReadOptions) -> Columns:
         """Return the columns of a table of AIRR as those of antibodies; other columns are unchanged."""
         locus = next((names[key] for key in ("locus", "v_call") if key in names), None)
         if locus is None or "sequence" not in self.by_role:
@@ -298,17 +342,28 @@ class Columns:
     def _sequences(
         self, cells: Mapping[str, object], values: Mapping[str, object], source: Source, options: ReadOptions
     ) -> Protein | Antibody:
-        texts = {role: text_of(values, role) for role in _CHAINS if not is_missing(values.get(role))}
-        absent = absent_words(values)
-        if absent and not texts and is_written(cells):  # its object cannot be missing: `NA` is Asn-Ala
+        written = is_written(cells)
+        remarks = {} if written else remarks_on_chains(values)
+        texts = {
+            role: text_of(values, role) for role in _CHAINS if not is_missing(values.get(role)) and role not in remarks
+        }
+        absent = [*absent_words(values), *remarks.items()]
+        if absent and not texts and written:  # its object cannot be missing: `NA` is Asn-Ala
             texts, absent = dict(absent), []
         if not texts:
-            text_of(values, next(iter(values)))
-        if absent:
-            notes = [f"the {role} {word!r} read as a missing value" for role, word in absent]
+            text_of(values, next(iter(remarks or values)), remarks)
+        present = list(texts)
+        notes = [f"the {role} {word!r} read as a missing value" for role, word in absent]
+        if self.form is Form.ANTIBODY:
+            notes += [
+                f"{NOT_CARRIED}the column {name!r}, which seems to hold another {role} chain"
+                for role in present
+                if role in _PAIR
+                for name in other_chains(role, cells, self.used, texts[role])
+            ]
+        if notes:
             source["notes"] = [*source.get("notes", ()), *notes]
-        present, least = list(texts), 1 if is_written(cells) else _LEAST_CHAIN
-        chains = [self._chain(role, text, source, options, least=least) for role, text in texts.items()]
+        chains = [self._chain(role, text, source, options, written=written) for role, text in texts.items()]
         locus = str(cells.get(self.locus) or "") if self.locus else ""
         if self.form is not Form.ANTIBODY:
             return Protein(chains[0])
@@ -325,7 +380,7 @@ class Columns:
         source["notes"] = [*source.get("notes", ()), f"a chain of a T-cell receptor ({locus}), read as a protein"]
         return Protein(chains[0])
 
-    def _chain(self, role: str, text: str, source: Source, options: ReadOptions, *, least: int) -> str:
+    def _chain(self, role: str, text: str, source: Source, options: ReadOptions, *, written: bool) -> str:
         """Return the residues of one cell; notes go to ``source``.
 
         Raises
@@ -341,10 +396,11 @@ class Columns:
             if options.form is not Form.PROTEIN or self.locus is not None:
                 raise nucleotide_error(sequence, f"{source['path']}:{source['line']}")
             notes.append(READ_AS_RESIDUES)
-        if self.form is Form.ANTIBODY and len(sequence) < least:
+        least = _LEAST_CHAIN if text.isupper() else LEAST_LETTERS  # `scFv` is a word
+        if self.form is Form.ANTIBODY and len(sequence) < least and not written:
             raise FormatError(
-                f"the {role} chain has {len(sequence)} residues: {sequence}",
-                hint="a column with letters of chains in a PDB file holds no sequence",
+                f"the {role} chain has {len(sequence)} residues: {text}",
+                hint="leave the cell empty if there is no such chain; letters of chains in a PDB file are no sequence",
             )
         if notes:
             source["notes"] = [*source.get("notes", ()), *notes]
@@ -353,7 +409,10 @@ class Columns:
 
 _SEQUENCE_FORMS: Final = frozenset((Form.PROTEIN, Form.ANTIBODY))
 _CHAINS: Final = ("heavy", "light", "sequence")
+_PAIR: Final = frozenset(("heavy", "light"))
 _LEAST_CHAIN: Final = 3
+_NAME_CHAINS: Final = "rename the columns of the chains to heavy and light; --column NAME reads one column alone"
+_NO_LETTERS: Final = str.maketrans("", "", " -.*")
 _POLYMERS: Final = ("PEPTIDE", "RNA", "CHEM", "BLOB")
 """Beginnings of a HELM."""
 
@@ -366,11 +425,6 @@ def _key(name: str) -> str:
 def _is_part(columns: Columns, found: list[Columns]) -> bool:
     """Return whether all columns of one way to read a table belong to another way that needs more of them."""
     return any(columns.used < other.used for other in found)
-
-
-def _find(role: str, names: dict[str, str]) -> str | None:
-    found = next((names[name] for name in _NAMES[role] if name in names), None)
-    return found or (find_chain(role, names) if role in ("heavy", "light") else None)
 
 
 def _blocks(values: Mapping[str, object], role: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from logos_cli.io.missing import is_missing
@@ -25,6 +26,7 @@ _RANK: Final = {name: rank for rank, name in enumerate(f"{_IDS} {_DATABASES} {_N
 _NOT_A_WORD: Final = re.compile(r"[^a-z0-9]+")
 
 
+@lru_cache(maxsize=4096)
 def key_of(name: str) -> str:
     """Return the name of a column in lower case, words joined by underscores: ``ChEMBL ID`` is ``chembl_id``."""
     return _NOT_A_WORD.sub("_", name.lower()).strip("_")

@@ -7,11 +7,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, islice
 
 from logos_cli.errors import FormatError, InputError, LogosError, UsageError
 from logos_cli.formats.base import SNIFFED, Entry, Format, ReadOptions, Writer
+from logos_cli.formats.table.chains import columns_of_chains
 from logos_cli.formats.table.columns import KNOWN_COLUMNS, REPEATED, Columns, is_known
 from logos_cli.formats.table.identifiers import classes, identifying, is_identifier, key_of
 from logos_cli.formats.table.kinds import binary_kind
@@ -68,7 +68,7 @@ class TableFormat(Format):
         with_columns: Iterator[tuple[TableRow, Columns]]
         if is_json:  # objects may differ: columns are chosen for each, and each may fail on its own
             reagents = ReagentColumns.of([row.cells for row in first])
-            with_columns = (_with_own_columns(row, options, reagents) for row in chain(first, rows))
+            with_columns = map(_ObjectColumns(options, reagents).of, chain(first, rows))
         else:
             with_columns = _with_columns(first, rows, options, source.name)
         entries = _Entries(source, options, classes([row.cells for row in first]))
@@ -107,7 +107,7 @@ def _with_columns(
     """Yield the first rows and the others, each with the columns that make an object; the first show which hold nucleotides."""
     whole = [row for row in first if row.problem is None] or first
     cells = [row.cells for row in whole]
-    columns = Columns.choose(cells[0], options, source).looking_at(cells)
+    columns = Columns.choose(cells, options, source).looking_at(cells)
     columns.check_chains(cells, options, source)
     for row in first:
         yield row, columns
@@ -124,28 +124,45 @@ def _checked(row: TableRow, columns: Columns, options: ReadOptions) -> TableRow:
     return row
 
 
-def _with_own_columns(row: TableRow, options: ReadOptions, reagents: ReagentColumns) -> tuple[TableRow, Columns]:
-    """Return a row with its columns, or with the reason why it has none."""
-    try:
-        if row.problem is None:
-            columns = _columns_of(row.cells, options).looking_at([row.cells])
-            columns.check_chains([row.cells], options, "")
-            return row, replace(columns, reagents=reagents)
-    except LogosError as error:
-        error.source = None
-        row = TableRow(row.line, row.cells, error)
-    return row, Columns(options.form)
-
-
 def _columns_of(cells: Mapping[str, object], options: ReadOptions) -> Columns:
     """Return the columns of an object, those that are not null if possible."""
     present = {key: value for key, value in cells.items() if value is not None}
     try:
-        return Columns.choose(present, options, "")
+        return Columns.choose([present], options, "")
     except UsageError:
         if len(present) == len(cells):
             raise
-    return Columns.choose(cells, options, "")
+    return Columns.choose([cells], options, "")
+
+
+class _ObjectColumns:
+    """The columns of the objects of JSON, which may differ: they are chosen once for all objects of the same keys."""
+
+    def __init__(self, options: ReadOptions, reagents: ReagentColumns) -> None:
+        self._options = options
+        self._reagents = reagents
+        self._known: dict[tuple[object, ...], Columns] = {}
+
+    def of(self, row: TableRow) -> tuple[TableRow, Columns]:
+        """Return a row with its columns, or with the reason why it has none."""
+        try:
+            if row.problem is None:
+                columns = self._chosen(row.cells).looking_at([row.cells], self._reagents)
+                columns.check_chains([row.cells], self._options, "")
+                return row, columns
+        except LogosError as error:
+            error.source = None
+            row = TableRow(row.line, row.cells, error)
+        return row, Columns(self._options.form)
+
+    def _chosen(self, cells: Mapping[str, object]) -> Columns:
+        if self._options.column is not None:  # what it makes depends on what it holds
+            return _columns_of(cells, self._options)
+        keys = tuple(key for key, value in cells.items() if value is not None)
+        known = (keys, len(cells), columns_of_chains([cells]))
+        if known not in self._known:
+            self._known[known] = _columns_of(cells, self._options)
+        return self._known[known]
 
 
 class _Entries:
@@ -156,7 +173,7 @@ class _Entries:
         self._options = options
         self._classes = classes
         self._of_entry = options.of_entry
-        self._ids = UniqueIds()
+        self._ids = UniqueIds(source.stem)
 
     def of(self, row: TableRow, columns: Columns) -> Iterator[Entry]:
         """Yield the entry of a row, unless it is not wanted."""
@@ -205,7 +222,7 @@ def _entry(
 
 def _is_lessened(entry: Entry, kind: str, cells: Mapping[str, object], options: ReadOptions) -> bool:
     """Return whether a row that ``decode`` wrote, which has a kind and a status, is read as less than it was."""
-    is_ours = kind in tuple(Form) and cells.get("status") in tuple(Status)
+    is_ours = bool(kind) and kind in tuple(Form) and cells.get("status") in tuple(Status)
     return is_ours and entry.item is not None and options.form is None and options.column is None
 
 

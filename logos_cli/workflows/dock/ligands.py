@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from os import PathLike
@@ -17,7 +17,7 @@ from logos_cli.docking.options import DockOptions
 from logos_cli.errors import InputError, LogosError, MoleculeError
 from logos_cli.formats.base import ReadOptions
 from logos_cli.formats.detect import detect
-from logos_cli.io.ids import FileLabels
+from logos_cli.io.ids import FileLabels, UniqueIds
 from logos_cli.io.input import Input
 from logos_cli.objects.base import ScienceObject, to_text
 from logos_cli.objects.molecule import Molecule
@@ -73,7 +73,7 @@ def _of_file(
     path: str, read: ReadOptions, placed: bool, labels: FileLabels, stdin: IO[bytes] | None
 ) -> Iterator[LigandCandidate]:
     if placed:
-        yield from _placed(path, stdin)
+        yield from _placed(path, labels, stdin)
         return
     for decoded in iter_decoded([path], stdin, read, labels=labels):
         if decoded.error is not None or decoded.item is None or decoded.record.status is not Status.OK:
@@ -90,24 +90,23 @@ def _of_file(
 # -- given poses -------------------------------------------------------------------------------------
 
 
-def _placed(path: str, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
+def _placed(path: str, labels: FileLabels, stdin: IO[bytes] | None) -> Iterator[LigandCandidate]:
     """Yield the molecules of a file with their coordinates; a pipe is copied to a file first."""
     try:
         with closing(Input(path, stdin)) as source:
+            naming = _Naming(source.stem, labels.of_file(path, source.stem))
             kind = detect(source).name
             if kind == "sentences":
                 for entry in detect(source).read(source, ReadOptions()):
                     yield of_record(entry.record or Record(entry.id, "", ""), placed=True)
                 return
             if path != "-":
-                yield from _given(path, path)
+                yield from _given(path, path, naming)
                 return
-            with tempfile.NamedTemporaryFile("wb", suffix=".sdf", delete=False) as copy:
-                copy.write(source.read())
-        try:
-            yield from _given(copy.name, "<stdin>")
-        finally:
-            Path(copy.name).unlink()
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder, f"{source.stem}.sdf")
+                copy.write_bytes(source.read())
+                yield from _given(str(copy), source.name, naming)
     except LogosError as error:
         name = "<stdin>" if path == "-" else path
         yield LigandCandidate(Record.from_error(name, "molecule", error), error=error.at(name))
@@ -123,7 +122,20 @@ def _of_molecule(molecule: Chem.Mol, id: str) -> LigandCandidate:
         return LigandCandidate(Record.from_error(title or id, "molecule", error, source), error=error)
 
 
-def _given(path: str, name: str) -> Iterator[LigandCandidate]:
+class _Naming:
+    """Ids of the poses of a file, which often have one title: unique in the file and, if it has a label, over all files."""
+
+    def __init__(self, stem: str, qualified: Callable[[str], str] | None) -> None:
+        self._ids = UniqueIds(stem)
+        self._qualified = qualified
+
+    def id_of(self, title: str) -> str:
+        """Return the id of the next pose."""
+        id = self._ids.take(title)
+        return id if self._qualified is None else self._qualified(id)
+
+
+def _given(path: str, name: str, naming: _Naming) -> Iterator[LigandCandidate]:
     for number, given in enumerate(read_given(path), 1):
         if isinstance(given, LogosError):
             yield LigandCandidate(Record.from_error(f"{name}:{number}", "molecule", given), error=given)
@@ -131,7 +143,9 @@ def _given(path: str, name: str) -> Iterator[LigandCandidate]:
             place: Source = {"path": name, "record": number}
             if given.tags:
                 place["tags"] = given.tags
-            yield of_given(given, place)
+            candidate = of_given(given, place)
+            candidate.record.id = naming.id_of(given.title)
+            yield candidate
 
 
 def of_given(given: UserMolecule, source: Source) -> LigandCandidate:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice, tee
 from typing import Final, TypeVar
 
-from logos_cli.errors import LogosError, WorkerLostError
+from logos_cli.errors import LogosError, WorkerLostError, is_out_of_memory
 from logos_cli.evaluators.base import Context, Evaluator, Metric, Need, Subject, Unavailable, Value
 from logos_cli.formats.base import Entry, ReadOptions
 from logos_cli.processes.failure import Failure, result_of
@@ -234,7 +234,7 @@ class Scorer:
         try:
             _prepare(name, self._selection, self._context)
         except LogosError as error:
-            if not self._selection.named.isdisjoint(self._selection.wanted(name)):
+            if is_out_of_memory(error) or not self._selection.named.isdisjoint(self._selection.wanted(name)):
                 raise
             self._setup.unready[name] = error
 

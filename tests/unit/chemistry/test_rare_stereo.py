@@ -7,11 +7,12 @@ import io
 import numpy as np
 import pytest
 from rdkit import Chem
+from rdkit.Chem import rdDepictor
 
 from logos_cli.chemistry.conformer import embed
 from logos_cli.chemistry.inchi import inchi_of_smiles
 from logos_cli.chemistry.molblock import read_molblock
-from logos_cli.chemistry.rare_stereo import allene_marks, unread_allenes
+from logos_cli.chemistry.rare_stereo import allene_marks, unread_cumulenes
 from logos_cli.chemistry.selfies_text import selfies_of_smiles
 from logos_cli.chemistry.smiles import checked_smiles
 from logos_cli.errors import MoleculeError
@@ -128,7 +129,51 @@ def test_a_drawn_hand_of_an_allene_is_noted(value: int, is_noted: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("smiles", "is_noted"), [("CC(F)=C=C(F)C", True), ("CC(C)=C=C(F)C", False), ("C=C=CC", False), ("CC=C=CC", True)]
+    ("smiles", "note"),
+    [
+        ("CC(F)=C=C(F)C", "the allene at atom 4"),
+        ("CC=C=CC", "the allene at atom 3"),
+        ("CC=C=C=CC", "the cumulene from atom 2 to 5"),
+        ("CC=C=C=C=CC", "the cumulene from atom 2 to 6"),
+        ("CC(C)=C=C(F)C", ""),
+        ("C=C=CC", ""),
+        ("CC(C)=C=C=CC", ""),
+        # nitrogen inverts: no stereo is lost
+        ("CCN=C=NC", ""),
+        ("CCN=C=NCCCN(C)C", ""),  # EDC
+        ("C1CCCCC1N=C=NC1CCCCC1", ""),  # DCC
+        ("CCN=C=C(F)C", ""),
+        ("CCN=C=O", ""),
+        ("CCN=C=S", ""),
+        ("CC(F)=C=O", ""),
+    ],
 )
-def test_an_allene_in_space_is_noted_if_it_has_a_hand(smiles: str, is_noted: bool) -> None:
-    assert bool(unread_allenes(embed(Chem.MolFromSmiles(smiles), 1, "x"))) == is_noted
+def test_a_cumulene_in_space_is_noted_if_it_has_stereo(smiles: str, note: str) -> None:
+    notes = unread_cumulenes(embed(Chem.MolFromSmiles(smiles), 1, "x"))
+    assert notes == ([f"not carried: the stereo of {note}"] if note else [])
+
+
+@pytest.mark.parametrize("smiles", ["F/C=C=C=C/F", "F/C(Cl)=C=C=C(\\F)Cl", "C(/F)=C=[13C]=C/F", "C/C=C=C=C=C=C/C"])
+def test_cis_and_trans_of_a_cumulene_are_never_lost_without_a_word(smiles: str) -> None:
+    for write in (sdf, inchi_of_smiles, selfies_of_smiles, lambda text: checked_smiles(text, canonical=True)):
+        with pytest.raises(MoleculeError, match="would lack the stereo of the cumulene from atom"):
+            write(smiles)
+    assert checked_smiles(smiles, canonical=False) == smiles
+
+
+@pytest.mark.parametrize("smiles", ["C/N=C=N/C", "C/C=C/C=C=C=C", "FC=C=C=CF", "C/C=C/C", "C1#CC#CC#CC#C1"])
+def test_other_marks_of_cis_and_trans_are_read(smiles: str) -> None:
+    assert checked_smiles(smiles, canonical=True) == Chem.CanonSmiles(smiles)
+
+
+def test_a_ring_of_cumulated_bonds_has_no_end() -> None:
+    ring = Chem.MolFromSmiles("C1=C=C=C=C=C=C=C=C=C=C=C=1", sanitize=False)
+    assert unread_cumulenes(ring) == []
+
+
+@pytest.mark.parametrize(("flat", "is_noted"), [(True, True), (False, False)])
+def test_cis_and_trans_of_a_drawn_cumulene_are_noted(flat: bool, is_noted: bool) -> None:
+    molecule = Chem.MolFromSmiles("FC=C=C=CF")
+    if flat:
+        rdDepictor.Compute2DCoords(molecule)
+    assert bool(unread_cumulenes(molecule)) == is_noted

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from logos_cli.backends.base import LoadOptions
-from logos_cli.errors import GrammarError, InputError, ModelError
+from logos_cli.errors import GrammarError, InputError, MissingError, ModelError, is_out_of_memory
 from logos_cli.evaluators.antibodies.designs import AMINO_ACIDS, framework, pseudo_log_likelihood, recovery
 from logos_cli.evaluators.antibodies.plugin import PLUGIN
 from logos_cli.evaluators.base import Context, Need, Subject, Unavailable
@@ -169,7 +169,24 @@ def test_without_anarcii_the_reason_names_the_command(monkeypatch: pytest.Monkey
     values = PLUGIN.score(subject(HEAVY), CHEAP, Context())
     assert isinstance(values["antibody_numbered"], Unavailable)
     assert "pip install" in values["antibody_numbered"].reason
-    assert PLUGIN.observe(subject(HEAVY), Context()) is None
+    seen = PLUGIN.observe(subject(HEAVY), Context())
+    figure = PLUGIN.summarise([seen], ["antibody_rate"], Context())["antibody_rate"]
+    assert figure.value is None
+    assert figure.reason == values["antibody_numbered"].reason
+
+
+def test_lack_of_memory_for_anarcii_is_no_property_of_an_antibody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(kind: str) -> None:
+        try:
+            raise ImportError("libtorch.so: cannot map zero-fill pages")
+        except ImportError as error:
+            raise MissingError("numbering antibodies needs ANARCII", hint="pip install anarcii") from error
+
+    monkeypatch.setattr(numbering, "_anarcii", load)
+    monkeypatch.setattr(numbering, "_NUMBERED", {})
+    with pytest.raises(MissingError) as caught:
+        PLUGIN.score(subject(HEAVY), CHEAP, Context())
+    assert is_out_of_memory(caught.value)
 
 
 def test_right_answers_that_do_not_number_are_refused(tmp_path: Path) -> None:

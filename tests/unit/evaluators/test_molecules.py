@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from logos_cli.errors import InputError, LogosError
+from logos_cli.errors import InputError, LogosError, MissingError, is_out_of_memory
 from logos_cli.evaluators.base import Context, Subject, Unavailable
 from logos_cli.evaluators.molecules import properties, reference
 from logos_cli.evaluators.molecules.plugin import PLUGIN
@@ -104,16 +104,35 @@ def test_without_contrib_there_is_no_sa_and_a_reason(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    properties._sa_scorer.cache_clear()
+    properties.sa_scorer.cache_clear()
     try:
         PLUGIN.prepare(["sa"], ALONE)
         found = score("CCCCCCCC")
     finally:
-        properties._sa_scorer.cache_clear()
+        properties.sa_scorer.cache_clear()
         properties.measure.cache_clear()
     assert "Contrib/SA_Score" in found["sa"].reason
     assert "pip install" in found["sa"].reason
     assert found["qed"] > 0
+
+
+def test_lack_of_memory_for_a_library_is_no_property_of_a_molecule(monkeypatch):
+    real = builtins.__import__
+
+    def without_memory(name, *args, **kwargs):
+        if name.startswith("rdkit.Contrib"):
+            raise ImportError("sascorer.so: failed to map segment from shared object")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_memory)
+    properties.sa_scorer.cache_clear()
+    try:
+        with pytest.raises(MissingError) as caught:
+            score("CCCCCCCC")
+    finally:
+        properties.sa_scorer.cache_clear()
+        properties.measure.cache_clear()
+    assert is_out_of_memory(caught.value)
 
 
 def test_beside_a_reference_set(context):

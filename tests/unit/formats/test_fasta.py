@@ -434,7 +434,47 @@ def test_peptides_with_groups_of_one_length_are_no_alignment(peptides: tuple[str
     assert "is a group of a peptide" in str(entries[0].error)
 
 
+@pytest.mark.parametrize("row", ["MKTayi-akQRQ", "MKTAYI-akQRQ", "mKT-ayiAK"])
+def test_gaps_beside_lower_case_are_refused_with_the_remedy(tmp_path: Path, row: str) -> None:
+    (entry,) = read(f">a\n{row}\n")
+    assert entry.error is not None
+    assert "if its hyphens are gaps, remove them, or name the alignment .afa" in (entry.error.hint or "")
+    path = tmp_path / "rows.afa"
+    path.write_text(f">a\n{row}\n>b\n{'A' * len(row)}\n")
+    residues = row.replace("-", "").upper()
+    assert sequences(list(PLUGIN.read(Input(str(path)), ReadOptions())))["a"] == residues
+    (entry,) = read(f">a\n{residues}\n")
+    assert entry.item == Protein(residues)
+
+
 def test_every_hyphen_of_an_afa_is_a_gap(tmp_path: Path) -> None:
     path = tmp_path / "rows.afa"
     path.write_text(">a\nH-RGDS-OH\n>b\nAc-RGDSMC\n")
     assert sequences(list(PLUGIN.read(Input(str(path)), ReadOptions()))) == {"a": "HRGDSOH", "b": "ACRGDSMC"}
+
+
+@pytest.mark.parametrize(
+    "words", ["no light chain", "see patent", "sequence not yet known", "NO LIGHT CHAIN", "to be\nconfirmed by us"]
+)
+def test_words_of_a_language_are_no_residues(words: str) -> None:
+    (entry, other) = read(f">a\n{words}\n>b\nMKVLLA\n")
+    assert "is no sequence, but words" in str(entry.error)
+    assert "without spaces" in str(entry.error.hint if entry.error else "")
+    assert other.item == Protein("MKVLLA")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "MKVLLAWQDE RTYIPASDFG HKLCVNM",
+        "mkvllawqde rtyipasdfg hklcvnm",
+        "AWQDE RTYIPASDFG HKLCVNMQWE RTY",
+        "MKVLL AWQDE RTYIP ASD",
+        "MKVLLAWQDERTYIPASDFGHKLCVNM GFTFSSYA WVRQ",
+        "M K V L L A",
+        "mkvllawqde rtyipasdfg *",
+    ],
+)
+def test_spaces_between_parts_of_a_sequence_are_removed(line: str) -> None:
+    (entry,) = read(f">a\n{line}\n")
+    assert entry.item == Protein("".join(filter(str.isalpha, line.upper())))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import lzma
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+import zstandard
 from Bio import SeqIO
 from rdkit import Chem
 
@@ -210,7 +214,10 @@ def test_the_jobs_own_definition_counts_more_than_the_dictionary(tmp_path: Path,
         ),
         ({"userCCD": "data_ATP\n_chem_comp.id ATP\n"}, "own definition of ATP (userCCD) lacks"),
         ({"userCCD": {"ATP": "x"}}, "userCCD is no text"),
-        ({"userCCDPath": "mine.cif"}, "may define ATP in the file mine.cif (userCCDPath), which is not read"),
+        ({"userCCDPath": "mine.cif", "userCCD": _definition("ATP")}, "the job has userCCD and userCCDPath"),
+        ({"userCCDPath": "."}, "(userCCDPath) is a directory"),
+        ({"userCCDPath": "/dev/null"}, "(userCCDPath) is a pipe, socket or device"),
+        ({"userCCDPath": "job"}, "cannot be read"),
     ],
 )
 def test_a_definition_that_cannot_be_used_is_no_reason_for_the_dictionarys(
@@ -225,6 +232,43 @@ def test_other_ligands_of_a_job_with_definitions_are_those_of_the_dictionary(tmp
     assert _read(tmp_path, job)[0].text.endswith("<MoleculeS>c1ccccc1<MoleculeE>")
     job = _job(_protein(), _ligand(smiles=_ASPIRIN), userCCDPath="mine.cif")
     assert _read(tmp_path, job)[0].text.endswith(f"<MoleculeS>{_ASPIRIN}<MoleculeE>")
+
+
+@pytest.mark.parametrize("pack", [None, gzip.compress, lzma.compress, zstandard.compress])
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_definitions_in_a_file_beside_the_job(
+    tmp_path: Path, pack: Callable[[bytes], bytes] | None, *, is_absolute: bool
+) -> None:
+    """The path is relative to the job, and the file may be packed, as AlphaFold 3 reads it."""
+    content = _definition("MY-X7F").encode()
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "mine.cif").write_bytes(pack(content) if pack else content)
+    path = str(tmp_path / "parts" / "mine.cif") if is_absolute else "parts/mine.cif"
+    job = _job(_protein(), {"ligand": {"id": "L", "ccdCodes": ["MY-X7F"]}}, userCCDPath=path)
+    (record,) = _read(tmp_path, job)
+    assert record.text.endswith("<MoleculeS>CC=O<MoleculeE>")
+    assert record.source["ligand"]["origin"] == "chem_comp"
+    (record,) = _read(tmp_path, _job(_protein(), _ligand(ccdCodes=["BNZ"]), userCCDPath=path))
+    assert record.text.endswith("<MoleculeS>c1ccccc1<MoleculeE>")
+    assert record.source["ligand"]["origin"] == "ccd"
+    assert not any("userCCD" in note for note in record.source["notes"])
+
+
+def test_a_file_of_definitions_counts_more_than_the_dictionary(tmp_path: Path) -> None:
+    (tmp_path / "mine.cif").write_text(_definition("ATP"))
+    (record,) = _read(tmp_path, _job(_protein(), _ligand(ccdCodes=["ATP"]), userCCDPath="mine.cif"))
+    assert record.text.endswith("<MoleculeS>CC=O<MoleculeE>")
+    assert any("defines ATP itself (userCCDPath: " in note for note in record.source["notes"])
+
+
+def test_a_file_of_definitions_that_is_not_there(tmp_path: Path) -> None:
+    (record,) = _read(tmp_path, _job(_protein(), _ligand(ccdCodes=["BNZ"]), userCCDPath="mine.cif"))
+    assert record.text.endswith("<MoleculeS>c1ccccc1<MoleculeE>")
+    assert any(
+        "mine.cif) is not there; it is read as the dictionary defines it" in note for note in record.source["notes"]
+    )
+    (record,) = _read(tmp_path, _job(_protein(), _ligand(ccdCodes=["MY-X7F"]), userCCDPath="mine.cif"))
+    assert "the Chemical Component Dictionary has no MY-X7F, and the file that may define it" in (record.reason or "")
 
 
 def test_what_no_sentence_carries_is_noted(tmp_path: Path) -> None:

@@ -121,6 +121,42 @@ def test_json_lines_each_by_itself() -> None:
     assert [entry.error.source for entry in entries[2:5] if entry.error] == ["<stdin>:3", "<stdin>:4", "<stdin>:5"]
 
 
+def test_objects_of_the_same_keys_may_hold_different_things() -> None:
+    """The columns are chosen once for each set of keys, and still by what the cells hold."""
+    objects: list[dict[str, object]] = [
+        {"id": "a", "VL": LIGHT, "Hchain": "H"},
+        {"id": "b", "VL": LIGHT, "Hchain": HEAVY},
+        {"id": "c", "VL": None, "Hchain": HEAVY},
+        {"id": "d", "VL": LIGHT, "Hchain": "H"},
+        {"id": "e", "smiles": "CCO", "sequence": None},
+        {"id": "f", "smiles": None, "sequence": "MKV"},
+        {"id": "g", "smiles": "CCN", "sequence": None},
+        {"id": "h", "smiles": "CCN", "sequence": "MKV"},
+        {"id": "i", "sequence": "GAGGTGCAGCTG", "translation_aa": "EVQL"},
+        {"id": "j", "sequence": "EVQLVESGG", "translation_aa": "EVQL"},
+    ]
+    expected = [Antibody((LIGHT,)), Antibody((HEAVY, LIGHT)), Antibody((HEAVY,)), Antibody((LIGHT,))]
+    for text in (json.dumps(objects), "\n".join(map(json.dumps, objects))):
+        found = read(text)
+        assert items(found) == [
+            *expected,
+            Molecule("CCO"),
+            Protein("MKV"),
+            Molecule("CCN"),
+            None,
+            None,
+            Protein("EVQLVESGG"),
+        ]
+        assert "columns of several kinds" in str(found[7].error)
+        assert "nucleotide" in str(found[8].error)
+    by_column = [{"x": "CCO"}, {"x": "MKVLLDE"}, {"x": "CC>>CN"}]
+    assert items(read(json.dumps(by_column), column="x")) == [
+        Molecule("CCO"),
+        Protein("MKVLLDE"),
+        Reaction(("CC",), "CN"),
+    ]
+
+
 def test_sentences_in_a_column() -> None:
     entries = read("id,text\na,<MoleculeS>C<MoleculeE>\nb,<MoleculeS>C\n")
     assert items(entries) == [Molecule("C"), None]
@@ -433,6 +469,19 @@ LIGHT = "DIQMTQSPSSLSASVGDRVTITC"
         "HC_seq,LC_seq",
         "hchain_sequence,lchain_sequence",
         "Variable heavy chain,Variable light chain",
+        "HC,LC",
+        "mAb HC,mAb LC",
+        "H_chain,L_chain",
+        "Hchain,Lchain",
+        "Fab heavy,Fab light",
+        "V_H,V_L",
+        "VH_1,VL_1",
+        "VH1,VL1",
+        "VH1 seq,VL1 seq",
+        "heavy_1,light_1",
+        "Heavy Chain Sequence (1),Light Chain Sequence (1)",
+        "VH,VL_1",
+        "IGH,K",
     ],
 )
 @pytest.mark.parametrize("form", [None, Form.ANTIBODY])
@@ -502,6 +551,82 @@ def test_the_variable_domain_comes_before_the_whole_chain(header: str) -> None:
         assert entry.source["columns"] == {second: f"{HEAVY}ASTKGPS"}
 
 
+def test_numbered_columns_of_chains_must_be_one_of_each() -> None:
+    """Tables of bispecifics have two heavy and two light chains."""
+    with pytest.raises(UsageError, match="2 columns may be the heavy chain: VH_1, VH_2"):
+        read(f"id,VH_1,VL_1,VH_2,VL_2\na,{HEAVY},{LIGHT},{HEAVY},{LIGHT}\n")
+    with pytest.raises(UsageError, match="'VH_1' and 'VL_2' have different numbers"):
+        read(f"id,VH_1,VL_2\na,{HEAVY},{LIGHT}\n")
+    other = HEAVY[::-1]
+    (entry,) = read(f"id,VH,VL,VH_2,VL_2,VH_3,HC seq\na,{HEAVY},{LIGHT},{other},,{HEAVY},{HEAVY}ASTKGPS\n")
+    assert entry.item == Antibody((HEAVY, LIGHT))
+    assert entry.source["notes"] == ["not carried: the column 'VH_2', which seems to hold another heavy chain"]
+
+
+def test_a_loop_is_no_chain_of_a_number() -> None:
+    with pytest.raises(UsageError, match="no column"):
+        read(f"id,H1,L1\na,{HEAVY},{LIGHT}\n")
+
+
+@pytest.mark.parametrize("header", ["heavy v2,light v2", "heavy_chain_id,light_chain_id"])
+@pytest.mark.parametrize("form", [None, Form.ANTIBODY])
+def test_unknown_columns_of_chains_are_listed_with_the_remedy(header: str, form: Form | None) -> None:
+    with pytest.raises(UsageError, match=f"known among: id, {header.replace(',', ', ')}") as caught:
+        read(f"id,{header}\na,{HEAVY},{LIGHT}\n", form=form)
+    assert "rename the columns of the chains to heavy and light" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "no light chain",
+            "heavy chain only",
+            "single domain",
+            "Nanobody",
+            "VHH",
+            "VHH only",
+            "no VL",
+            "NO LIGHT CHAIN",
+        ),
+        *(
+            "SINGLE DOMAIN",
+            "heavy-chain only",
+            "N/A (VHH)",
+            "single-domain antibody (VHH)",
+            "has no light chain",
+            "sdAb",
+        ),
+        *("VL not determined", "light chain unknown", "without VL"),
+    ],
+)
+def test_a_cell_that_tells_that_there_is_no_light_chain(cell: str) -> None:
+    (entry,) = read(f"id,VH,VL\na,{HEAVY},{cell}\n")
+    assert entry.item == Antibody((HEAVY,))
+    assert entry.source["notes"] == [f"the light {cell!r} read as a missing value"]
+    (entry,) = read(f"id,VH,VL\na,{cell},\n")
+    assert f"the heavy holds {cell!r}, which stands for a missing value" in str(entry.error)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("see the patent", "'see the patent' is no sequence, but words"),
+        ("to be confirmed", "'to be confirmed' is no sequence, but words"),
+        ("SEE THE PATENT OF 1999", "'1' is not a residue"),
+        ("same as mAb1", "'1' is not a residue"),
+        ("scFv", "the light chain has 4 residues: scFv"),
+        ("diqmtq", "the light chain has 6 residues: diqmtq"),
+        ("L", "the light chain has 1 residues: L"),
+    ],
+)
+def test_other_words_in_the_place_of_a_chain_are_refused(cell: str, message: str) -> None:
+    (entry,) = read(f"id,VH,VL\na,{HEAVY},{cell}\n")
+    assert message in str(entry.error)
+    assert entry.error is not None
+    assert entry.error.hint
+
+
 @pytest.mark.parametrize("name", ["Vkappa", "VLambda", "LCVR", "LCVR (aa)", "VLight", "Vkappa seq"])
 def test_words_for_variable_light_chains(name: str) -> None:
     assert items(read(f"VH,{name}\n{HEAVY},{LIGHT}\n")) == [Antibody((HEAVY, LIGHT))]
@@ -518,7 +643,7 @@ def test_words_for_variable_light_chains(name: str) -> None:
         f"{LIGHT[:10]} {LIGHT[10:20]} {LIGHT[20:]}",
     ],
 )
-@pytest.mark.parametrize("name", ["VL v2", "K", "VL1", "VLv2", "predLight", "light (generated)", "light_aligned"])
+@pytest.mark.parametrize("name", ["VL v2", "VLv2", "predLight", "light (generated)", "light_aligned"])
 def test_a_chain_is_not_dropped_however_it_is_written(name: str, cell: str) -> None:
     with pytest.raises(UsageError, match="seems to hold the light chain"):
         read(f"id,VH,{name}\na,{HEAVY},{cell}\n")

@@ -9,6 +9,7 @@ import lzma
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import zstandard
 
 from logos_cli.errors import ExitCode, InputError
 from logos_cli.formats.detect import detect
+from logos_cli.io import input as input_module
 from logos_cli.io.input import Input
+from logos_cli.io.reopen import reopen
 
 CONTENT = b"".join(b">seq%d\n%s\n" % (index, b"MKVLAA" * (index % 50 + 1)) for index in range(4_000))
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -250,3 +253,29 @@ def test_a_pipe_is_not_hashed(tmp_path: Path) -> None:
     assert source.sha256 is None
     thread.join()
     assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+def test_a_pipe_without_a_writer_is_waited_for_and_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_module, "_REPORT_AFTER_S", 0.01)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    def write() -> None:
+        while "waiting" not in caplog.text:
+            time.sleep(0.01)
+        fifo.write_bytes(b">a\nMK\n")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert Input(str(fifo)).read() == b">a\nMK\n"
+    thread.join()
+    assert caplog.messages == [f"{fifo} is a pipe: waiting for a program that writes to it"]
+
+
+def test_the_structure_of_a_record_is_not_read_from_a_pipe_again(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo.pdb"
+    os.mkfifo(fifo)
+    with pytest.raises(InputError, match="is a pipe"):
+        reopen({"path": str(fifo)})

@@ -35,6 +35,12 @@ def test_a_directory_is_searched_and_sorted(folder: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["pipe.txt", "pipe.list", "pipe.ds", "pipe.smi"])
+def test_a_pipe_is_no_list_and_is_not_opened(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    assert expand_paths([str(tmp_path / name)]) == [str(tmp_path / name)]
+
+
 def test_a_directory_without_readable_files(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(b"x")
     with pytest.raises(InputError, match="holds no file that logos reads") as caught:
