@@ -146,7 +146,7 @@ class BeamEngine:
         free = self._reserve(width)
         while True:
             try:
-                while free and (waiting or (waiting := deque(islice(asked, 1)))):
+                while free and (waiting or _fetch(asked, waiting)):
                     active.append(self._begin(waiting[0], free[0]))
                     waiting.popleft()
                     free.popleft()
@@ -289,6 +289,12 @@ def _descending(scores: NDArray[np.float64], most: int | None = None) -> list[in
         places = places[np.argpartition(-flat[places], most - 1)[:most]]
     found: list[int] = places[np.lexsort((places, -flat[places]))].tolist()
     return found
+
+
+def _fetch(asked: Iterator[Asked], waiting: deque[Asked]) -> bool:
+    """Add what is asked for next, if there is any; return whether."""
+    waiting.extend(islice(asked, 1))
+    return bool(waiting)
 
 
 def _width(request: Request) -> int:
