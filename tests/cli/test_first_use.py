@@ -72,6 +72,33 @@ def test_samples_on_a_terminal_are_a_table_with_what_to_do_next(
     assert any(line.startswith("next: keep them with -o ") for line in lines)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_figures_and_a_corpus_are_whole_at_80_columns(
+    logos: Logos, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+) -> None:
+    from tests.cli.test_grammar import on_terminal
+
+    narrow = logos_env | {"NO_COLOR": "1", "COLUMNS": "80"}
+    wild_type = "MQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
+    variants = tmp_path / "variants.csv"
+    variants.write_text("mutant,fitness\nV39A,0.3\nD40A,0.5\nV39A:D40G,0.1\n")
+    command = ["score", "--mutants", str(variants), "--wild-type", wild_type, "-o", str(tmp_path / "scored.jsonl")]
+    shown = on_terminal([*logos_argv, *command], narrow)
+    assert "…" not in shown.replace(" … ", "")  # those of the intervals
+    row = next(line for line in shown.splitlines() if line.startswith("logp_ratio"))
+    assert len(row.rstrip()) <= 80
+    assert row.split()[-2:] == ["3", "nat"]
+    proteins = tmp_path / "p.fasta"
+    proteins.write_text(f">a\n{wild_type}\n")
+    reactions = tmp_path / "r.smi"
+    reactions.write_text("CC(=O)Cl.Nc1ccccc1>>CC(=O)Nc1ccccc1\n")
+    logos("corpus", "build", proteins, reactions, "-o", tmp_path / "corpus", "--valid-share", "0", code=ExitCode.OK)
+    shown = on_terminal([*logos_argv, "corpus", "info", str(tmp_path / "corpus")], narrow)
+    assert "…" not in shown
+    assert ["protein", "1", "60", "0", "0", "60", "0"] in [line.split()[:7] for line in shown.splitlines()]
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+
+
 def test_heads_of_a_table_are_whole_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     from logos_cli.objects.reaction import Reaction
     from logos_cli.records import Record
