@@ -123,6 +123,13 @@ def test_an_ending_that_names_no_format_hints_at_options_that_exist(logos: Logos
     assert all(option in shown for option in named)
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_shell_variable_without_a_value_is_an_empty_prompt(logos: Logos, empty: str) -> None:
+    done = logos("generate", "molecule", empty, code=ExitCode.USAGE)
+    assert "error: the prompt is empty" in done.stderr
+    assert "is a directory" not in done.stderr
+
+
 def test_a_mistyped_task_is_corrected(logos: Logos) -> None:
     done = logos("generate", "protien", code=ExitCode.USAGE)
     assert "Did you mean 'protein'" in done.stderr
@@ -162,3 +169,51 @@ def test_a_benchmark_of_the_repository_without_data_names_the_path(name: str, ch
     assert done.returncode == ExitCode.USAGE
     assert str(tmp_path / "nowhere") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("retrosynthesis CCO --samples --top 2", "--top shapes the results, and --samples writes"),
+        ("retrosynthesis CCO --samples --round-trip --balance drop", "--balance and --round-trip shape the results"),
+        ("reaction CCO --samples --atom-economy 90", "--atom-economy shapes the results"),
+        ("site MKTAYIAKQR -n 4 --samples --min-frequency 0.3", "--min-frequency shapes the results"),
+        ("site MKTAYIAKQR --method model --pocket-engine fpocket", "--method model does not use --pocket-engine"),
+        ("site MKTAYIAKQR -n 4 --pocket-engine fpocket", "--method model does not use --pocket-engine"),
+        ("site MKTAYIAKQR --method geometry --residues 5", "--method geometry does not use --residues"),
+        ("antibody EVQL --scheme chothia", "--scheme needs --cdr"),
+        ("ligand MKTAYIAKQR --site 3 --cutoff 6", "--site names the residues of the pocket, and --cutoff would"),
+        ("ligand MKTAYIAKQR --site 3 --ligand BEN", "and --ligand would"),
+    ],
+)
+def test_an_option_without_an_effect_is_refused(logos: Logos, arguments: str, says: str) -> None:
+    done = logos("generate", *arguments.split(), "--backend", "fake", code=ExitCode.USAGE)
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert "hint: " in done.stderr
+
+
+def test_sampling_of_what_is_read_once_is_named(logos: Logos) -> None:
+    given = ("generate", "site", "MKTAYIAKQRQISFVKSHFSRQ", "-f", "text")
+    done = logos(*given, "--temperature", "0.5", "--top-k", "3", code=ExitCode.OK)
+    assert "warning: no sample is drawn, so --temperature, --top-k has no effect; -n draws that many" in done.stderr
+    assert done.stdout == logos(*given, code=ExitCode.OK).stdout
+    assert "no sample is drawn" not in logos(*given, "--temperature", "0.5", "-n", "2").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--to smi --3d", "smi has no use for --3d"),
+        ("--to fasta --seed 3", "fasta has no use for --seed"),
+        ("--to sdf --seed 3", "--seed needs --3d"),
+        ("--to sdf --topology pcu", "sdf has no use for --topology"),
+        ("--to parquet --raw-cells", "parquet has no use for --raw-cells"),
+    ],
+)
+def test_an_option_of_another_format_is_refused(logos: Logos, arguments: str, says: str) -> None:
+    done = logos("decode", *arguments.split(), stdin="<MoleculeS>CCO<MoleculeE>\n", code=ExitCode.USAGE)
+    assert done.stdout == ""
+    assert says in done.stderr
+    drawn = logos("decode", "--to", "sdf", "--3d", "--seed", "3", stdin="<MoleculeS>CCO<MoleculeE>\n", code=ExitCode.OK)
+    assert "3D" in drawn.stdout

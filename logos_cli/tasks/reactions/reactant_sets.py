@@ -21,6 +21,7 @@ BALANCE = TaskOption(
     "Proposals whose product has atoms that no reactant has: flag them in the record, or drop them.",
     default="flag",
     choices=("flag", "drop"),
+    of_results=True,
 )
 ATOM_ECONOMY = TaskOption(
     "atom_economy",
@@ -30,12 +31,14 @@ ATOM_ECONOMY = TaskOption(
     shown_default="none",
     least=0,
     most=100,
+    of_results=True,
 )
 ROUND_TRIP = TaskOption(
     "round_trip",
     bool,
     "Let the same model predict the product of each proposal, and report whether it is the prompt.",
     default=False,
+    of_results=True,
 )
 
 
