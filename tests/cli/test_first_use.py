@@ -181,16 +181,35 @@ def test_a_benchmark_of_the_repository_without_data_names_the_path(name: str, ch
         ("site MKTAYIAKQR --method model --pocket-engine fpocket", "--method model does not use --pocket-engine"),
         ("site MKTAYIAKQR -n 4 --pocket-engine fpocket", "--method model does not use --pocket-engine"),
         ("site MKTAYIAKQR --method geometry --residues 5", "--method geometry does not use --residues"),
+        ("protein MKT --revision main", "logos-nano is on this machine and has no revision 'main'"),
         ("antibody EVQL --scheme chothia", "--scheme needs --cdr"),
         ("ligand MKTAYIAKQR --site 3 --cutoff 6", "--site names the residues of the pocket, and --cutoff would"),
         ("ligand MKTAYIAKQR --site 3 --ligand BEN", "and --ligand would"),
     ],
 )
 def test_an_option_without_an_effect_is_refused(logos: Logos, arguments: str, says: str) -> None:
-    done = logos("generate", *arguments.split(), "--backend", "fake", code=ExitCode.USAGE)
+    done = logos("generate", *arguments.split(), code=ExitCode.USAGE)
     assert done.stdout == ""
     assert says in done.stderr
     assert "hint: " in done.stderr
+
+
+def test_a_corpus_is_not_compressed(logos: Logos) -> None:
+    done = logos("corpus", "build", "-", "-o", "corpus", "--compress", stdin=">a\nMKTAYIAK\n", code=ExitCode.USAGE)
+    assert "a corpus has no records to compress" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("positions", "says"),
+    [
+        ("3-1", "the range 3-1 runs backwards: write 1-3"),
+        ("2,9", "there is no position 9: the sequence runs from 1 to 8"),
+        ("0", "there is no position 0: the sequence runs from 1 to 8"),
+    ],
+)
+def test_a_position_that_does_not_exist_is_named(logos: Logos, positions: str, says: str) -> None:
+    done = logos("generate", "protein", "--edit", "MKTAYIAK", "--positions", positions, code=ExitCode.USAGE)
+    assert says in done.stderr
 
 
 def test_sampling_of_what_is_read_once_is_named(logos: Logos) -> None:
