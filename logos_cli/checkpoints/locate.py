@@ -36,14 +36,18 @@ def locate(model: str, revision: str | None = None, *, offline: bool = False) ->
     Raises
     ------
     UsageError
-        If there is no such directory, and the name is not owner/name.
+        If there is no such directory, and the name is not owner/name; or if a version on the hub is asked of a model that
+        is not from there.
     MissingError
         If the model is not in the cache and cannot be fetched.
     """
-    if model == EMBEDDED:
-        return Location(data_path("tokenizers", EMBEDDED))
-    path = Path(model).expanduser()
+    path = data_path("tokenizers", EMBEDDED) if model == EMBEDDED else Path(model).expanduser()
     if path.exists():
+        if revision is not None:
+            raise UsageError(
+                f"{model} is on this machine and has no revision {revision!r}",
+                hint="leave --revision out; it chooses a version on the Hugging Face hub",
+            )
         return Location(path)
     if not _HUB_NAME.fullmatch(model):
         raise UsageError(

@@ -99,6 +99,8 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         text = toml_text(path)
+    except FileNotFoundError as error:
+        raise UsageError("there is no such file", source=str(path), hint="check the path") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"the file cannot be read: {error}", source=str(path)) from error
     return parse_toml(text, str(path))

@@ -235,6 +235,8 @@ class Evaluator(ABC):
         The sentence forms that it scores; it receives no subjects of other forms.
     metrics : tuple of Metric
         Metrics of one record.
+    may_use : frozenset of Need
+        Inputs that its metrics use where they are given, and do without otherwise.
     has_processes : bool
         Whether it starts processes of its own: only one process calls it, whatever ``--jobs`` is.
     summary_metrics : tuple of Metric
@@ -244,6 +246,7 @@ class Evaluator(ABC):
     name: ClassVar[str]
     help: ClassVar[str]
     forms: ClassVar[frozenset[Form]]
+    may_use: ClassVar[frozenset[Need]] = frozenset()
     has_processes: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]]
     summary_metrics: ClassVar[tuple[Metric, ...]] = ()

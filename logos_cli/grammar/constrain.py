@@ -251,7 +251,13 @@ def parse_positions(text: str, length: int) -> tuple[int, ...]:
                 "positions are numbers and ranges", text=text, span=span, expected=("10", "10-20", "10-20,45")
             )
         first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise GrammarError(f"the range {first}-{last} runs backwards: write {last}-{first}", text=text, span=span)
         if not 1 <= first <= last <= length:
-            raise GrammarError(f"positions run from 1 to {length:,} here", text=text, span=span)
+            raise GrammarError(
+                f"there is no position {first if first < 1 else last:,}: the sequence runs from 1 to {length:,}",
+                text=text,
+                span=span,
+            )
         positions.update(range(first - 1, last))
     return tuple(sorted(positions))

@@ -87,8 +87,8 @@ class AntibodyTask(Task):
     def check(self) -> None:
         """Parse the CDRs and lengths, and read the light chain."""
         if self.chosen["cdr"] is None:
-            for name in ("length", "light"):
-                if self.chosen[name] is not None:
+            for name in ("length", "light", "scheme"):
+                if name in self.changed:
                     raise UsageError(f"--{name} needs --cdr", hint="name the CDRs to design with --cdr")
             return
         self._names = parse_names(self.chosen["cdr"])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from logos_cli.engine.redraw import Redraw
-    from logos_cli.formats.base import Entry
+    from logos_cli.formats.base import Entry, ReadOptions
 
 __all__ = ["SAMPLES", "SWEEPS", "Collector", "PromptInfo", "PromptSentence", "Task", "TaskOption"]
 
@@ -302,10 +302,31 @@ class Task(ABC):
         """
         task = type(self)(**chosen)
         task.check()
+        if task.chosen.get("samples"):
+            task._check_samples()
         return task
+
+    def _check_samples(self) -> None:
+        """Refuse options of the results where the samples themselves are written."""
+        stray = [each.flag for each in self.options if each.of_results and each.name in self.changed]
+        if stray:
+            verb = "shapes" if len(stray) == 1 else "shape"
+            raise UsageError(
+                f"{' and '.join(stray)} {verb} the results, and --samples writes the samples behind them",
+                hint="leave one of them out",
+            )
 
     def check(self) -> None:  # noqa: B027 - most options exclude nothing
         """Refuse options that exclude each other, before any file is read.
+
+        Raises
+        ------
+        UsageError
+            With the reason.
+        """
+
+    def check_reading(self, _options: ReadOptions, /) -> None:  # noqa: B027 - most use all that they have
+        """Refuse options for reading prompt files that the task does not use with its own options.
 
         Raises
         ------

@@ -36,6 +36,8 @@ class TaskOption:
         Range of a number.
     repeated : bool
         Whether it may be given several times; its value is then a tuple.
+    of_results : bool
+        Whether it shapes what samples are combined to, so that it does not go with ``--samples``.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TaskOption:
     least: float | None = None
     most: float | None = None
     repeated: bool = False
+    of_results: bool = False
 
     @property
     def flag(self) -> str:

@@ -14,7 +14,13 @@ from logos_cli.records.parts import logp_of
 from logos_cli.tasks.base import Collector, PromptInfo, Refusal, TaskOption
 
 TOP = TaskOption(
-    "top", int, "Write the K best results of each prompt, the best first.", metavar="K", shown_default="all", least=1
+    "top",
+    int,
+    "Write the K best results of each prompt, the best first.",
+    metavar="K",
+    shown_default="all",
+    least=1,
+    of_results=True,
 )
 TOP_SAMPLES = TaskOption(
     "top",
@@ -23,6 +29,7 @@ TOP_SAMPLES = TaskOption(
     metavar="K",
     shown_default="all samples, not ranked",
     least=1,
+    of_results=True,
 )
 
 

@@ -131,7 +131,7 @@ def test_tasks_write_figures_and_a_page(logos: Logos, bench_data: Path, tmp_path
     assert found["figures"]["top-1"]["published"]["LOGOS-8B"] == 74.8
     assert "has results" in logos(*arguments, code=2).stderr
     assert "out has 1 records; going on" in logos(*arguments, "--resume", code=0).stderr
-    assert logos("runs", "verify", "out", code=0).stdout == "out: complete: 1 entries: 1 ok\n"
+    assert logos("runs", "verify", "out", code=0).stdout == "out: complete: 1 entry: 1 ok\n"
 
 
 def test_editing_trains_on_the_pool_or_reports_that_it_does_not(logos: Logos, tmp_path: Path) -> None:

@@ -276,7 +276,15 @@ def _shell(command: str, logos_argv: list[str], env: dict[str, str], cwd: Path) 
 
 
 @pytest.mark.parametrize(
-    "arguments", ["encode {many}", "encode {many} -f text", "decode {many} --to fasta", "grammar show", "encode --help"]
+    "arguments",
+    [
+        "encode {many}",
+        "encode {many} -f text",
+        "decode {many} --to fasta",
+        "grammar show",
+        "encode --help",
+        "score --explain",
+    ],
 )
 def test_a_closed_pipe_ends_quietly(
     logos_argv: list[str], logos_env: dict[str, str], many: Path, tmp_path: Path, arguments: str

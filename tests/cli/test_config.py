@@ -91,6 +91,11 @@ def test_a_mistyped_name_stops_the_commands_that_it_is_for(
     logos("grammar", "show", "search", code=code)
 
 
+def test_a_run_of_no_file(logos: Any) -> None:
+    done = logos("run", "nosuch.toml", code=ExitCode.USAGE)
+    assert done.stderr.splitlines() == ["error: nosuch.toml: there is no such file", "hint: check the path"]
+
+
 def test_a_run_of_one_file(logos: Any, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(
         'backend = "fake"\n[[step]]\ncommand = "generate molecule"\nnum-samples = 4\noutput = "m.jsonl"\n'

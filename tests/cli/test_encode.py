@@ -234,3 +234,12 @@ def test_a_number_is_no_language_model(logos: Any, tmp_path: Path) -> None:
     done = logos("encode", "a.fasta", "--model", "2", code=ExitCode.USAGE)
     assert "--model-number 2" in done.stderr
     assert not done.stdout
+
+
+def test_options_of_structures_are_named_where_no_input_is_one(logos: Any, checkout: Path) -> None:
+    examples = checkout / "examples"
+    options = ("--chain", "A", "--cutoff", "5")
+    done = logos("encode", examples / "seq.fasta", *options, code=0)
+    assert "warning: no input is a structure, so --cutoff and --chain have no effect" in done.stderr
+    assert "no effect" not in logos("encode", examples / "complex.cif", *options, code=0).stderr
+    assert "no effect" not in logos("encode", examples / "seq.fasta", examples / "complex.cif", *options, code=0).stderr

@@ -72,6 +72,33 @@ def test_samples_on_a_terminal_are_a_table_with_what_to_do_next(
     assert any(line.startswith("next: keep them with -o ") for line in lines)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_figures_and_a_corpus_are_whole_at_80_columns(
+    logos: Logos, logos_argv: list[str], logos_env: dict[str, str], tmp_path: Path
+) -> None:
+    from tests.cli.test_grammar import on_terminal
+
+    narrow = logos_env | {"NO_COLOR": "1", "COLUMNS": "80"}
+    wild_type = "MQYKLILNGKTLKGETTTEAVDAATAEKVFKQYANDNGVDGEWTYDDATKTFTVTE"
+    variants = tmp_path / "variants.csv"
+    variants.write_text("mutant,fitness\nV39A,0.3\nD40A,0.5\nV39A:D40G,0.1\n")
+    command = ["score", "--mutants", str(variants), "--wild-type", wild_type, "-o", str(tmp_path / "scored.jsonl")]
+    shown = on_terminal([*logos_argv, *command], narrow)
+    assert "…" not in shown.replace(" … ", "")  # those of the intervals
+    row = next(line for line in shown.splitlines() if line.startswith("logp_ratio"))
+    assert len(row.rstrip()) <= 80
+    assert row.split()[-2:] == ["3", "nat"]
+    proteins = tmp_path / "p.fasta"
+    proteins.write_text(f">a\n{wild_type}\n")
+    reactions = tmp_path / "r.smi"
+    reactions.write_text("CC(=O)Cl.Nc1ccccc1>>CC(=O)Nc1ccccc1\n")
+    logos("corpus", "build", proteins, reactions, "-o", tmp_path / "corpus", "--valid-share", "0", code=ExitCode.OK)
+    shown = on_terminal([*logos_argv, "corpus", "info", str(tmp_path / "corpus")], narrow)
+    assert "…" not in shown
+    assert ["protein", "1", "60", "0", "0", "60", "0"] in [line.split()[:7] for line in shown.splitlines()]
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+
+
 def test_heads_of_a_table_are_whole_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     from logos_cli.objects.reaction import Reaction
     from logos_cli.records import Record
@@ -94,6 +121,13 @@ def test_an_ending_that_names_no_format_hints_at_options_that_exist(logos: Logos
     shown = logos("encode", "--help", code=ExitCode.OK).stdout
     assert named
     assert all(option in shown for option in named)
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_shell_variable_without_a_value_is_an_empty_prompt(logos: Logos, empty: str) -> None:
+    done = logos("generate", "molecule", empty, code=ExitCode.USAGE)
+    assert "error: the prompt is empty" in done.stderr
+    assert "is a directory" not in done.stderr
 
 
 def test_a_mistyped_task_is_corrected(logos: Logos) -> None:
@@ -135,3 +169,70 @@ def test_a_benchmark_of_the_repository_without_data_names_the_path(name: str, ch
     assert done.returncode == ExitCode.USAGE
     assert str(tmp_path / "nowhere") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("retrosynthesis CCO --samples --top 2", "--top shapes the results, and --samples writes"),
+        ("retrosynthesis CCO --samples --round-trip --balance drop", "--balance and --round-trip shape the results"),
+        ("reaction CCO --samples --atom-economy 90", "--atom-economy shapes the results"),
+        ("site MKTAYIAKQR -n 4 --samples --min-frequency 0.3", "--min-frequency shapes the results"),
+        ("site MKTAYIAKQR --method model --pocket-engine fpocket", "--method model does not use --pocket-engine"),
+        ("site MKTAYIAKQR -n 4 --pocket-engine fpocket", "--method model does not use --pocket-engine"),
+        ("site MKTAYIAKQR --method geometry --residues 5", "--method geometry does not use --residues"),
+        ("protein MKT --revision main", "logos-nano is on this machine and has no revision 'main'"),
+        ("antibody EVQL --scheme chothia", "--scheme needs --cdr"),
+        ("ligand MKTAYIAKQR --site 3 --cutoff 6", "--site names the residues of the pocket, and --cutoff would"),
+        ("ligand MKTAYIAKQR --site 3 --ligand BEN", "and --ligand would"),
+    ],
+)
+def test_an_option_without_an_effect_is_refused(logos: Logos, arguments: str, says: str) -> None:
+    done = logos("generate", *arguments.split(), code=ExitCode.USAGE)
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert "hint: " in done.stderr
+
+
+def test_a_corpus_is_not_compressed(logos: Logos) -> None:
+    done = logos("corpus", "build", "-", "-o", "corpus", "--compress", stdin=">a\nMKTAYIAK\n", code=ExitCode.USAGE)
+    assert "a corpus has no records to compress" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("positions", "says"),
+    [
+        ("3-1", "the range 3-1 runs backwards: write 1-3"),
+        ("2,9", "there is no position 9: the sequence runs from 1 to 8"),
+        ("0", "there is no position 0: the sequence runs from 1 to 8"),
+    ],
+)
+def test_a_position_that_does_not_exist_is_named(logos: Logos, positions: str, says: str) -> None:
+    done = logos("generate", "protein", "--edit", "MKTAYIAK", "--positions", positions, code=ExitCode.USAGE)
+    assert says in done.stderr
+
+
+def test_sampling_of_what_is_read_once_is_named(logos: Logos) -> None:
+    given = ("generate", "site", "MKTAYIAKQRQISFVKSHFSRQ", "-f", "text")
+    done = logos(*given, "--temperature", "0.5", "--top-k", "3", code=ExitCode.OK)
+    assert "warning: no sample is drawn, so --temperature, --top-k has no effect; -n draws that many" in done.stderr
+    assert done.stdout == logos(*given, code=ExitCode.OK).stdout
+    assert "no sample is drawn" not in logos(*given, "--temperature", "0.5", "-n", "2").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--to smi --3d", "smi has no use for --3d"),
+        ("--to fasta --seed 3", "fasta has no use for --seed"),
+        ("--to sdf --seed 3", "--seed needs --3d"),
+        ("--to sdf --topology pcu", "sdf has no use for --topology"),
+        ("--to parquet --raw-cells", "parquet has no use for --raw-cells"),
+    ],
+)
+def test_an_option_of_another_format_is_refused(logos: Logos, arguments: str, says: str) -> None:
+    done = logos("decode", *arguments.split(), stdin="<MoleculeS>CCO<MoleculeE>\n", code=ExitCode.USAGE)
+    assert done.stdout == ""
+    assert says in done.stderr
+    drawn = logos("decode", "--to", "sdf", "--3d", "--seed", "3", stdin="<MoleculeS>CCO<MoleculeE>\n", code=ExitCode.OK)
+    assert "3D" in drawn.stdout

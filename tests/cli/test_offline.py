@@ -59,6 +59,44 @@ def test_no_connection_is_opened_and_no_home_is_needed(
     assert done.stdout.strip()
 
 
+def test_the_libraries_leave_nothing_in_the_home_directory(
+    checkout: Path, logos_env: dict[str, str], tmp_path: Path
+) -> None:
+    # ONNX Runtime 1.32 and later: an identifier of the device, and events for its makers, which it sends by its own code
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "LOGOS_CACHE": str(tmp_path / "logos")}
+    command = [sys.executable, "-m", "logos_cli", "generate", "molecule", "--backend", "onnxruntime", "-q"]
+    done = subprocess.run(
+        command,
+        cwd=checkout,
+        env=logos_env | home,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert [each for each in tmp_path.rglob("*") if "onnx" in each.name or "Microsoft" in each.name] == []
+
+
+def test_no_library_says_that_it_cannot_keep_its_identifier(
+    checkout: Path, logos_env: dict[str, str], nowhere: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "logos_cli", "generate", "molecule", "--backend", "onnxruntime", "-q"]
+    done = subprocess.run(
+        command,
+        cwd=checkout,
+        env=logos_env | nowhere,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_watch_sees_a_connection() -> None:
     code = _WATCHED.split("sys.argv[0]")[0] + "import socket; socket.create_connection(('127.0.0.1', 9))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -179,6 +179,12 @@ def test_samples_do_not_depend_on_shards(logos: Any) -> None:
     assert len(set(texts)) > 5  # tasks of an array do not write the same molecules
 
 
+def test_more_shards_than_samples_are_no_failure(logos: Any) -> None:
+    for number in (1, 2, 3):
+        logos("generate", "molecule", "-n", "1", "-o", "run/", "--shard", f"{number}/3", code=0)
+    assert "complete: 1 entry" in logos("runs", "verify", "run", code=0).stdout
+
+
 def test_results_of_several_samples_belong_to_their_prompt(logos: Any, tmp_path: Path) -> None:
     (tmp_path / "products.smi").write_text("CC(=O)Oc1ccccc1C(=O)O aspirin\nCC(=O)NC1CCCCC1 amide\nCCOC(C)=O ester\n")
     arguments = ("generate", "retrosynthesis", "--prompt", "products.smi", "-n", "2")

@@ -82,12 +82,44 @@ def test_a_filter_on_a_score_of_the_records_loads_no_model(logos: Logos) -> None
         (("--fitness", "x"), "--mutants"),
         (("--metrics", "logp_ratio"), "--wild-type FILE"),
         (("--where", "internal_diversity_1>0.5"), "of the whole set"),
+        (("--where", "heavy_atoms", "--metrics", "heavy_atoms"), "compare it: heavy_atoms > 0.5"),
+        (("--metrics", "qed", "--json", "-f", "smi"), "write them with -o FILE"),
+        (("--mutants", "x.csv", "--wild-type", "MKT"), "and 2 are given: -, MKT"),
     ],
 )
 def test_what_cannot_be_asked_for(logos: Logos, arguments: tuple[str, ...], says: str) -> None:
     done = logos("score", "-", *arguments, stdin=RECORDS, code=2)
     assert done.stdout == ""
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "metrics", "is_used"),
+    [
+        (("--truth", "no-such.smi"), "qed", False),
+        (("--reference", "known.smi"), "qed", False),
+        (("--reference", "known.smi"), "molecule_novel", True),
+        (("--wild-type", "MKT"), "qed", False),
+        (("--blocks",), "qed", False),
+        (("--receptor", "no-such.pdb"), "qed", False),
+    ],
+)
+def test_an_input_that_no_score_uses_is_named(
+    logos: Logos, given: tuple[str, ...], metrics: str, is_used: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "known.smi").write_text("CCO\n")
+    given = tuple(str(tmp_path / each) if each == "known.smi" else each for each in given)
+    line = '{"id":"a","kind":"molecule","text":"<MoleculeS>CCO<MoleculeE>"}\n'
+    done = logos("score", "-", "--metrics", metrics, *given, stdin=line, code=0)
+    assert (f"warning: {given[0]} is not used: no score that is computed needs it" in done.stderr) is not is_used
+
+
+def test_a_reference_set_is_used_by_scores_that_can_do_without(logos: Logos, tmp_path: Path) -> None:
+    line = '{"id":"a","kind":"material","text":"<MaterialS><MetalS>[Zn]<MetalE><MoleculeS>c1cnccn1<MoleculeE><MaterialE>"}\n'
+    known = tmp_path / "known.jsonl"
+    known.write_text(line)
+    done = logos("score", "-", "--metrics", "materials", "--reference", str(known), stdin=line, code=0)
+    assert "is not used" not in done.stderr
 
 
 @pytest.mark.parametrize("content", ["", "\n\n"])

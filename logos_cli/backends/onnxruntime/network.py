@@ -156,7 +156,7 @@ def _open(model: bytes, threads: int) -> InferenceSession:
     options.log_severity_level = _ERRORS_ONLY
     # idle threads sleep: they would take cores from sampling, masks and other programs
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    onnxruntime.disable_telemetry_events()  # Windows only
+    onnxruntime.disable_telemetry_events()  # on Windows, and where another package imported the library first
     with _translate_errors():
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

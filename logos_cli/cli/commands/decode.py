@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from logos_cli.accounting import RecordAccount
 from logos_cli.cli.base import Command
@@ -12,9 +13,12 @@ from logos_cli.cli.options.common import one_of
 from logos_cli.cli.options.input import inputs_argument
 from logos_cli.cli.options.output import OUTPUT, output_option, overwrite_option
 from logos_cli.cli.output import ReportedProblems, finish, inputs_or_stdin, tracked
-from logos_cli.errors import ExitCode, LogosError, ReportedError
+from logos_cli.errors import ExitCode, LogosError, ReportedError, UsageError
 from logos_cli.io import places
 from logos_cli.records import Record
+
+if TYPE_CHECKING:
+    from logos_cli.formats.base import Writer
 
 # listed here, too, so that help and completion load no format; a test compares the lists
 _WRITERS = (
@@ -45,6 +49,14 @@ _WRITERS = (
     "boltz",
     "chai",
 )
+
+_USED_BY = {
+    "--3d": ("sdf",),
+    "--seed": ("sdf", "cif", "alphafold3"),
+    "--topology": ("cif",),
+    "--raw-cells": ("csv", "tsv", "p2rank", "p2rank-residues"),
+}
+"""The formats that use an option."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +116,7 @@ def decode(args: DecodeArguments) -> ExitCode:
     directory = args.output if args.output and (args.output.endswith("/") or places.is_directory(args.output)) else None
     writer = writer_for(args.to, args.output if directory is None else None)
     paths = inputs_or_stdin(args.inputs)
+    _check_used(args, writer)
     how = WriteOptions(args.conformer, args.seed, args.topology, args.raw_cells)
     if directory is not None:
         decoded = tracked(iter_decoded(paths), "decoding", args.output)
@@ -115,6 +128,26 @@ def decode(args: DecodeArguments) -> ExitCode:
         if account.requested and not n_written:
             raise NothingToWrite  # a file without records would look like a result
     return finish(account)
+
+
+def _check_used(args: DecodeArguments, writer: type[Writer]) -> None:
+    """Refuse an option that the format does not use, before anything is read."""
+    from logos_cli.workflows.decode import writers
+
+    name = next(name for name, each in writers().items() if each is writer)
+    given = {
+        "--3d": args.conformer,
+        "--seed": args.seed != 0,
+        "--topology": args.topology is not None,
+        "--raw-cells": args.raw_cells,
+    }
+    for option_name, is_given in given.items():
+        if is_given and name not in _USED_BY[option_name]:
+            raise UsageError(
+                f"{name} has no use for {option_name}", hint=f"it is for {', '.join(_USED_BY[option_name])}"
+            )
+    if args.seed and name == "sdf" and not args.conformer:
+        raise UsageError("--seed needs --3d: a drawing in 2D has nothing random", hint="add --3d, or leave --seed out")
 
 
 def _account(written: Iterable[tuple[Record, LogosError | None]]) -> RecordAccount:

@@ -26,8 +26,9 @@ from logos_cli.cli.options.run import RunArguments, run_block
 from logos_cli.cli.output import inputs_or_stdin, tracked, write_all
 from logos_cli.cli.terminal import terminal
 from logos_cli.errors import ExitCode, UsageError
-from logos_cli.records import Record
+from logos_cli.records import Record, Status
 from logos_cli.resources import EMBEDDED
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 
 _SHOWN = 8
 _MOST_NOTES = 1000
@@ -142,7 +143,7 @@ def encode(args: EncodeArguments) -> ExitCode:
     ) as batch:
         sink = batch.sink
         encoded = iter_encoded(paths, options, jobs=args.jobs, verify=args.verify, selection=batch.selection)
-        records = tracked(encoded, "encoding", args.output)
+        records = _naming_unused(args, tracked(encoded, "encoding", args.output))
         if not sink.has_sources:
             records = _with_notes(records)
         if not args.verify:
@@ -150,6 +151,28 @@ def encode(args: EncodeArguments) -> ExitCode:
         verification = _VerificationCounts()
         code = write_all(map(verification.add, records), sink, is_part=args.run.shard is not None)
         return max(code, verification.finish())
+
+
+def _naming_unused(args: EncodeArguments, records: Iterable[Record]) -> Iterator[Record]:
+    """Yield the records, and name options of structures after the last if no input was one."""
+    n_read, has_structure = 0, False
+    for record in records:
+        n_read += record.status is Status.OK
+        has_structure = has_structure or "format" in record.source  # that of a structure or crystal
+        yield record
+    given = {
+        "--cutoff": args.cutoff != CONTACT_ANGSTROM,
+        "--ligand": args.ligand is not None,
+        "--chain": bool(args.chain),
+        "--model-number": args.model_number != 1,
+        "--sequence": args.sequence != "observed",
+        "--numbering": args.numbering != "auth",
+        "--symmetry": args.symmetry,
+    }
+    unused = [name for name, is_given in given.items() if is_given]
+    if unused and n_read and not has_structure:
+        verb = "has" if len(unused) == 1 else "have"
+        terminal().warning(f"no input is a structure, so {' and '.join(unused)} {verb} no effect")
 
 
 def _with_notes(records: Iterable[Record]) -> Iterator[Record]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from logos_cli.errors import LogosError, with_hint
-from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Subject, Unavailable, Value, Values
+from logos_cli.evaluators.base import Context, Estimate, Evaluator, Metric, Need, Subject, Unavailable, Value, Values
 from logos_cli.grammar import Form
 from logos_cli.objects.material import Material
 
@@ -83,6 +83,7 @@ class MaterialEvaluator(Evaluator):
     name = "materials"
     help = "Frameworks, sequence level: valid, novel, unique; known and new nodes and linkers."
     forms = frozenset((Form.MATERIAL,))
+    may_use = frozenset((Need.REFERENCE,))
     metrics = _METRICS
     summary_metrics = _SUMMARY
 

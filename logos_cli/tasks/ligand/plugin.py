@@ -15,11 +15,12 @@ from logos_cli.objects.complex import Complex
 from logos_cli.objects.molecule import Molecule
 from logos_cli.objects.protein import Protein, blocks
 from logos_cli.records import Source
+from logos_cli.structure.distances import CONTACT_ANGSTROM
 from logos_cli.tasks.base import PromptSentence, Task, TaskOption
 from logos_cli.tasks.ligand.given_site import PREDICTED, site_entries, tag_pocket, tag_residues
 
 if TYPE_CHECKING:
-    from logos_cli.formats.base import Entry
+    from logos_cli.formats.base import Entry, ReadOptions
 
 _ANY_LIGAND = f"{Kind.MOLECULE.start}C{Kind.MOLECULE.end}"
 
@@ -74,6 +75,16 @@ class LigandTask(Task):
         super().__init__(**chosen)
         if self.chosen["site"] is not None:
             self.reads_as = Form.PROTEIN  # whatever ligands the structure holds
+
+    def check_reading(self, options: ReadOptions) -> None:
+        """Refuse to look for the site of a ligand where ``site`` names the residues."""
+        named = (("--ligand", options.ligand is not None), ("--cutoff", options.cutoff_angstrom != CONTACT_ANGSTROM))
+        stray = [flag for flag, is_given in named if is_given]
+        if stray and self.chosen["site"] is not None:
+            raise UsageError(
+                f"--site names the residues of the pocket, and {' and '.join(stray)} would find them around a ligand",
+                hint="leave one of them out",
+            )
 
     def entries(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Return the joined chains of a structure with the residues of ``site`` tagged."""

@@ -21,6 +21,7 @@ BALANCE = TaskOption(
     "Proposals whose product has atoms that no reactant has: flag them in the record, or drop them.",
     default="flag",
     choices=("flag", "drop"),
+    of_results=True,
 )
 ATOM_ECONOMY = TaskOption(
     "atom_economy",
@@ -30,6 +31,7 @@ ATOM_ECONOMY = TaskOption(
     shown_default="none",
     least=0,
     most=100,
+    of_results=True,
 )
 DIRECTIONS = TaskOption(
     "directions",
@@ -37,12 +39,14 @@ DIRECTIONS = TaskOption(
     "Rank products by the likelihood of the reaction in both directions, or by that of the product alone.",
     choices=("both", "forward"),
     shown_default="both; forward with samples",
+    of_results=True,
 )
 ROUND_TRIP = TaskOption(
     "round_trip",
     bool,
     "Let the same model predict the product of each proposal, and report whether it is the prompt.",
     default=False,
+    of_results=True,
 )
 
 

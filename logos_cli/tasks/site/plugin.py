@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 GEOMETRY, MODEL, BOTH = "geometry", "model", "both"
 
 
+_UNUSED: Mapping[str, tuple[str, ...]] = {
+    GEOMETRY: ("min_frequency", "residues"),
+    MODEL: ("pocket_engine",),
+    BOTH: ("min_frequency", "residues"),
+}
+"""Options that a method does not use."""
+
+
 class SiteTask(Task):
     """Completes a search: the same protein with the residues of one site tagged."""
 
@@ -80,7 +88,15 @@ class SiteTask(Task):
             default="pocketnet",
             choices=registry.names("pockets"),
         ),
-        TaskOption("top", int, "Write the N best sites of each protein.", least=1, metavar="N", shown_default="all"),
+        TaskOption(
+            "top",
+            int,
+            "Write the N best sites of each protein.",
+            least=1,
+            metavar="N",
+            shown_default="all",
+            of_results=True,
+        ),
         TaskOption(
             "min_frequency",
             float,
@@ -89,6 +105,7 @@ class SiteTask(Task):
             least=0,
             most=1,
             metavar="SHARE",
+            of_results=True,
         ),
         TaskOption(
             "residues",
@@ -97,12 +114,20 @@ class SiteTask(Task):
             default=20,
             least=1,
             metavar="N",
+            of_results=True,
         ),
         SAMPLES,
     )
 
     def check(self) -> None:
-        """Refuse an engine that is not installed."""
+        """Refuse an engine that is not installed, and options that the method does not use."""
+        if (method := self.chosen["method"]) is not None:
+            stray = [each.flag for each in self.options if each.name in _UNUSED[method] and each.name in self.changed]
+            if stray:
+                raise UsageError(
+                    f"--method {method} does not use {' and '.join(stray)}",
+                    hint="leave it out, or choose another method",
+                )
         engine: PocketEngine = registry.load("pockets", self.chosen["pocket_engine"])
         if self.chosen["method"] in (GEOMETRY, BOTH) and not engine.is_available:
             raise MissingError(f"--pocket-engine {engine.name} needs {engine.package}", hint=engine.install)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import IO, TYPE_CHECKING
 
 from logos_cli import registry
@@ -73,6 +73,12 @@ class GenerationPlan:
     def skill(self) -> Skill | None:
         """What was measured of the model at this question; None if nothing was."""
         return self.checkpoint.skills.get(_question(self.task, self.restriction))
+
+    @property
+    def unused(self) -> list[str]:
+        """The sampling options that were given, although the model reads and nothing is sampled."""
+        names = [*(each.name for each in fields(Sampling)), "sampling_of"] if self.reads else []
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self.options, name) is not None]
 
     def describe(self) -> dict[str, object]:
         """Return the resolved values by name, without those that are None."""
@@ -174,6 +180,7 @@ def plan_generation(
         If an option or the model cannot be used.
     """
     task: Task = registry.load("tasks", task_name).configure(**(task_options or {}))
+    task.check_reading(options.read)
     restriction = Restriction(options.template, options.max_mutations, options.positions, options.guide)
     restriction.check(task, options.constrain)
     until = None if options.until is None else Until.parse(options.until)

@@ -108,6 +108,8 @@ class PromptReader:
 
     def _from_name(self, name: str) -> Iterator[PreparedPrompt]:
         """Read the file of that name if there is one; else the string is the prompt."""
+        if not name.strip():
+            raise UsageError("the prompt is empty", hint=f"{self.task.name} takes {self.task.prompts}")
         if name == "-" or exists(name):
             for path in results_of_run(Path(name)) or [name]:
                 yield from self._from_file(path)

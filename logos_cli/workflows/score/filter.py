@@ -77,8 +77,7 @@ class Filter:
 
         A null makes a comparison unknown; ``or`` is still true if its other side is, ``and`` false.
         """
-        outcome = _evaluate(self._tree, values)
-        return None if outcome is None else bool(outcome)
+        return _truth(_evaluate(self._tree, values), self._tree)
 
 
 def _single_equal(text: str) -> bool:
@@ -119,23 +118,33 @@ def _evaluate(node: ast.expr, values: Mapping[str, Scalar]) -> Scalar:
         case ast.Constant(value=value):
             return value  # type: ignore[return-value]  # checked when it was parsed
         case ast.BoolOp(op=op, values=parts):
-            outcomes = [_evaluate(part, values) for part in parts]
+            outcomes = [_truth(_evaluate(part, values), part) for part in parts]
             deciding = isinstance(op, ast.Or)
-            if any(each is not None and bool(each) is deciding for each in outcomes):
+            if deciding in outcomes:
                 return deciding
             return None if None in outcomes else not deciding
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            truth = _truth(_evaluate(part, values), part)
+            return None if truth is None else not truth
         case ast.UnaryOp(op=op, operand=part):
             value = _evaluate(part, values)
-            if value is None or (isinstance(value, str) and not isinstance(op, ast.Not)):
+            if value is None or isinstance(value, str):
                 return None
-            if isinstance(op, ast.Not):
-                return not value
-            return -value if isinstance(op, ast.USub) else value  # type: ignore[operator]  # no text
+            return -value if isinstance(op, ast.USub) else value
         case ast.BinOp(left=left, op=op, right=right):
             return _computed(_COMPUTED[type(op)], _evaluate(left, values), _evaluate(right, values))
         case ast.Compare(left=left, ops=ops, comparators=others):
             return _compared(ops, [_evaluate(part, values) for part in (left, *others)])
     raise AssertionError(f"{type(node).__name__} has passed the check")
+
+
+def _truth(outcome: Scalar, node: ast.expr) -> bool | None:
+    """Return whether a part of a condition holds, and refuse a number or text that is compared with nothing."""
+    if outcome is None or isinstance(outcome, bool):
+        return outcome
+    what, example = ("text", "== 'c1ccccc1'") if isinstance(outcome, str) else ("a number", "> 0.5")
+    text = ast.unparse(node)
+    raise UsageError(f"{text} is {what}, which neither holds nor fails to hold", hint=f"compare it: {text} {example}")
 
 
 def _computed(function: Callable[[float, float], float], first: Scalar, second: Scalar) -> Scalar:

@@ -22,6 +22,7 @@ _FLAGS: Final = {
     Need.WILD_TYPE: "--wild-type FILE",
     Need.RECEPTOR: "--receptor FILE",
 }
+_BLOCKS: Final = "logp_block_#"
 _NUMBER: Final = re.compile(r"\d+$")
 
 
@@ -173,6 +174,18 @@ def _check_needs(name: str, metric: Metric, context: Context) -> None:
     missing = unmet(metric, context)
     if missing is not None:
         raise UsageError(f"{name} needs {missing.what}", hint=f"give it with {_FLAGS[missing]}")
+
+
+def unused_inputs(selection: Selection, context: Context) -> tuple[str, ...]:
+    """Return the options of the inputs that were given, and that no selected metric uses."""
+    chosen = [catalogue()[name] for family in selection.families for name in selection.wanted(family.name)]
+    used = {need for entry in chosen for need in (*entry.metric.needs, *entry.family.may_use)}
+    given = [flag.split()[0] for need, flag in _FLAGS.items() if context.offers(need) and need not in used]
+    return (*given, *(["--blocks"] if context.blocks and not any(map(_is_of_blocks, chosen)) else ()))
+
+
+def _is_of_blocks(entry: Entry) -> bool:
+    return entry.family is catalogue()[_BLOCKS].family
 
 
 def unmet(metric: Metric, context: Context) -> Need | None:

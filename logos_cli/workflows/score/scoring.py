@@ -21,7 +21,7 @@ from logos_cli.workflows.inputs import Given, Givens, listed
 from logos_cli.workflows.score.batches import BATCH, Scorer
 from logos_cli.workflows.score.filter import Filter, Scalar
 from logos_cli.workflows.score.items import ScoredRecord, entries_of
-from logos_cli.workflows.score.metrics import catalogue, metric_of, pattern_of, select, unknown_name
+from logos_cli.workflows.score.metrics import catalogue, metric_of, pattern_of, select, unknown_name, unused_inputs
 from logos_cli.workflows.score.summary import Collected, SummaryRow, as_json
 
 if TYPE_CHECKING:
@@ -166,6 +166,8 @@ class Scoring:
     ----------
     tally : ScoreTally
         The outcomes of the records so far.
+    unused : tuple of str
+        Options of inputs that were given, and that no score of the run uses: ``--truth``.
     left_out : tuple of str
         Figures of the set that were named, and are not computed without a summary.
 
@@ -200,6 +202,7 @@ class Scoring:
                     f"{name} is a figure of the whole set: no single record has it",
                     hint="logos score --explain lists the scores of records and of sets",
                 )
+        self.unused = unused_inputs(self.selection, self.context)
         self.left_out: tuple[str, ...] = ()
         if not has_summary:
             sets = self.selection.sets

@@ -131,7 +131,7 @@ def test_a_guide_needs_an_oracle_with_a_table() -> None:
 def test_positions_outside_a_wild_type_fail_that_prompt_alone() -> None:
     records = _make("protein", ["MKTAYIAKQR", "MKT"], max_mutations=1, positions="5")
     assert [record.status for record in records] == [Status.OK, Status.ERROR]
-    assert "positions run from 1 to 3" in (records[1].reason or "")
+    assert "the sequence runs from 1 to 3" in (records[1].reason or "")
 
 
 def test_records_as_they_are_completed_are_the_same_records(tmp_path: Path) -> None:

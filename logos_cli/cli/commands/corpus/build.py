@@ -137,6 +137,8 @@ def build(args: BuildArguments) -> ExitCode:
     names = tuple(name.strip() for name in args.forms.split(",") if name.strip()) if args.forms else ()
     if args.run.force:
         raise UsageError("--force would mix sentences of different options", hint="--overwrite begins anew")
+    if args.run.compress:
+        raise UsageError("a corpus has no records to compress", hint="leave --compress out")
     how = options_of(args.run, overwrite=args.overwrite)
     options = BuildOptions(
         tokenizer=args.tokenizer,

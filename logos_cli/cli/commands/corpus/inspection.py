@@ -17,6 +17,8 @@ from logos_cli.cli.terminal import terminal
 from logos_cli.io.json_types import to_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from logos_cli.training.corpus.shards import Corpus
     from logos_cli.workflows.corpus.view import DomainInfo
 
@@ -68,15 +70,25 @@ def _print_rows(corpus: Corpus) -> None:
 
 def _paint(corpus: Corpus) -> None:
     """Show the corpus as a table with its sums, and the facts below it."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from logos_cli.cli.console import VisibleConsole
     from logos_cli.workflows.corpus.view import domains_of
 
     rows = list(domains_of(corpus))
-    cells = [_cells(one) for one in rows]
+    console = VisibleConsole()
+    table = _table(rows, has_bars=True)
+    console.print_table(table if console.needs(table) <= console.width else _table(rows, has_bars=False))
+    for name, text in _facts(corpus):
+        console.print(Text(f"  {name:<11}", style="cyan").append(text, style="default"))
+
+
+def _table(rows: Sequence[DomainInfo], *, has_bars: bool) -> Table:
+    """Return a row for each domain; the bars show the weights once more, where there is room."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     largest = max((one.weight for one in rows), default=0) or 1
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_footer=len(rows) > 1, header_style="bold cyan")
     table.add_column("domain", "total", style="bold", footer_style="bold", no_wrap=True)
@@ -84,18 +96,16 @@ def _paint(corpus: Corpus) -> None:
     for title, footer in zip(titles, (*_totals(rows), ""), strict=True):
         quiet = "dim" if title in ("mean", "dropped") else ""
         table.add_column(title, footer, justify="right", style=quiet, footer_style="bold", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    if has_bars:
+        table.add_column("", style="green", no_wrap=True)
     differ = any(one.forms != (one.domain,) for one in rows)
     if differ:
         table.add_column("form", style="dim", no_wrap=True)
-    for one, row in zip(rows, cells, strict=True):
-        bar = Text("▇" * max(1, round(8 * one.weight / largest)) if one.weight else "", style="green")
-        forms = [", ".join(one.forms)] if differ else []
-        table.add_row(one.domain, *row, f"{one.weight:.1%}", bar, *forms)
-    console = VisibleConsole()
-    console.print(table)
-    for name, text in _facts(corpus):
-        console.print(Text(f"  {name:<11}", style="cyan").append(text, style="default"))
+    for one in rows:
+        bar = "▇" * max(1, round(8 * one.weight / largest)) if one.weight else ""
+        more = [*([bar] if has_bars else []), *([", ".join(one.forms)] if differ else [])]
+        table.add_row(*map(Text, (one.domain, *_cells(one), f"{one.weight:.1%}", *more)))
+    return table
 
 
 def _cells(one: DomainInfo) -> list[str]:

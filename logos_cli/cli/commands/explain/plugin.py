@@ -188,9 +188,13 @@ def _writer(format: str, stream: IO[str]) -> Callable[[Explanation], object]:
     from logos_cli.cli.console import VisibleConsole
 
     console = VisibleConsole(stream, width=None if stream.isatty() else 100)
-    show_legend(console)
+    has_legend = False
 
     def show(explanation: Explanation) -> None:
+        nonlocal has_legend
+        if not has_legend:  # not above the error of an input that cannot be read
+            show_legend(console)
+            has_legend = True
         show_explanation(console, explanation)
         sys.stdout.flush()
 

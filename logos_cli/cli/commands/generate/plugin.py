@@ -55,6 +55,8 @@ def _generate(task: Task, args: GenerateArguments, bar: Bar) -> ExitCode:
     check_docking(args)
     options = _options(args)
     plan = plan_generation(task.name, options, args.own)
+    if plan.unused:
+        terminal().warning(f"no sample is drawn, so {', '.join(plan.unused)} has no effect; -n draws that many")
     docked = DockedOutput(plan, prompt, args) if args.dock else None
     if args.dry_run:
         from logos_cli.cli.commands.generate.plan import show_plan
@@ -227,6 +229,8 @@ def _finish(
     out.note(f"{tally}{results}")
     if sys.stdout.isatty() and tally.good and not is_kept:
         out.note(f"next: {task.next_step}")
+    if is_part and not tally.requested:
+        return ExitCode.OK  # more shards than samples or prompts
     if tally.failed and tally.failed == tally.requested and not is_part:
         return ExitCode.USAGE
     return ExitCode.PARTIAL if tally.failed or tally.short_prompts or not tally.unique else ExitCode.OK

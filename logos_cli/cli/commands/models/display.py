@@ -46,7 +46,11 @@ def table(
             if not titled:
                 painted[0].stylize("bold cyan")
             drawn.add_row(*painted)
-        VisibleConsole().print(drawn)
+        console = VisibleConsole()
+        if console.needs(drawn) > console.width:
+            drawn.padding = (0, 1, 0, 0)
+            drawn.columns[0].no_wrap = True  # names are copied
+        console.print(drawn)
         return
     lines = [header, *rows] if titled else list(rows)
     widths = [max(len(line[number]) for line in lines) for number in range(len(header))]

@@ -69,7 +69,7 @@ def show_status(found: RunStatus) -> None:
         state = Text(shard.state, style=_COLOURS.get(shard.state, ""))
         rate_text = f"{shard.n_per_s:,.1f}" if shard.n_per_s else ""
         table.add_row(str(shard.shard.number), state, *counts, rate_text, shard.host or "")
-    console.print(table)
+    console.print_table(table)
     if len(found.shards) > _MOST_SHARDS:
         typer.echo(f"… and {len(found.shards) - _MOST_SHARDS:,} further shards: {states}")
     if (progress := _progress(found)) is not None:

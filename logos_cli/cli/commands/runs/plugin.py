@@ -198,7 +198,8 @@ def verify(args: VerifyArguments) -> ExitCode:
         found = verified(path)
         if found.is_complete:
             parts = ", ".join(f"{count:,} {name}" for name, count in counts_of(found.counts).items() if count)
-            typer.echo(f"{path}: complete: {found.n_requested:,} entries: {parts or 'none'}")
+            entries = "1 entry" if found.n_requested == 1 else f"{found.n_requested:,} entries"
+            typer.echo(f"{path}: complete: {entries}: {parts or 'none'}")
         else:
             code = ExitCode.FAILED
             for line in _faults(found):

@@ -13,6 +13,7 @@ from logos_cli.evaluators.base import Estimate, Metric
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from logos_cli.cli.console import VisibleConsole
     from logos_cli.records import Record
     from logos_cli.workflows.score.metrics import Entry
     from logos_cli.workflows.score.summary import SummaryRow
@@ -21,7 +22,7 @@ _ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 _WIDTH = 110
 
 
-def _console(*, stderr: bool) -> Console:
+def _console(*, stderr: bool) -> VisibleConsole:
     from logos_cli.cli.console import VisibleConsole
 
     stream = sys.stderr if stderr else sys.stdout
@@ -45,7 +46,7 @@ def show_summary(rows: Iterable[SummaryRow]) -> None:
         if place and (row.kind == "set") != (kinds[place - 1] == "set"):
             table.add_section()
         table.add_row(*_cells(row))
-    _console(stderr=True).print(table)
+    _console(stderr=True).print_table(table)
     reasons = [
         f"{row.metric.name}: {row.estimate.reason}"
         for row in shown

@@ -58,6 +58,10 @@ def score(args: ScoreArguments) -> ExitCode:
         return _explain(args)
     check_output(args.summary, overwrite=args.overwrite)
     _check_drawing(args)
+    if args.json and args.format is not None and args.output is None:
+        raise UsageError(
+            "--json prints figures in place of the records, which --format is for", hint="write them with -o FILE"
+        )
     options = _options(args)
     if args.mutants is not None:
         from logos_cli.workflows.score.mutants import MutantScoring
@@ -101,8 +105,13 @@ def _table(args: ScoreArguments, table: str) -> MutantTable:
     from logos_cli.workflows.score.mutants import MutantTable, WildType
 
     given = [*(args.inputs or ()), *([args.wild_type] if args.wild_type else ())]
-    if len(given) != 1:
+    if not given:
         raise UsageError("--mutants needs one wild type", hint="give it with --wild-type FILE|SEQUENCE")
+    if len(given) > 1:
+        raise UsageError(
+            f"--mutants scores the variants of its table against one wild type, and {len(given)} are given: {', '.join(given)}",
+            hint="leave the other files out; records are scored without --mutants",
+        )
     first = 1 if args.first_residue is None else args.first_residue
     return MutantTable(table, WildType.read(given[0]), args.fitness, first)
 
@@ -164,6 +173,16 @@ def _explain(args: ScoreArguments) -> ExitCode:
     return ExitCode.OK
 
 
+def _warn_of_unused(scoring: Scoring, args: ScoreArguments) -> None:
+    """Name the inputs that were given and that no score uses; variants always have their wild type."""
+    unused = [each for each in scoring.unused if args.mutants is None or each != "--wild-type"]
+    if unused:
+        verb = "is" if len(unused) == 1 else "are"
+        terminal().warning(
+            f"{' and '.join(unused)} {verb} not used: no score that is computed needs it (see --metrics)"
+        )
+
+
 def _write(
     scoring: Scoring,
     records: Callable[[Selection | None, bool], Iterator[ScoredRecord]],
@@ -172,6 +191,7 @@ def _write(
     inputs: list[str],
 ) -> ExitCode:
     """Write records and figures, and report the account."""
+    _warn_of_unused(scoring, args)
     for skill in scoring.unskilled():
         warn_of_skill(skill, scoring.context.model)
     drawn: list[Record] = []

@@ -26,6 +26,7 @@ def train_on_assay(args: TrainArguments, chosen: AssayArguments, began: float) -
     refused = {
         "CORPUS": args.corpus, "--config": args.config, "--set": args.settings, "--steps": args.steps,
         "--resume": args.resume, "--dry-run": args.dry_run, "--verify": args.verify,
+        "--no-verify": args.verify is False,
         "--device": None if args.device in (None, "auto", "cpu") else args.device,
     }  # fmt: skip
     if unfit := [name for name, value in refused.items() if value]:
