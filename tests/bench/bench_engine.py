@@ -37,7 +37,7 @@ from logos_cli.errors import MoleculeError
 from logos_cli.grammar.constrain import grammar
 from logos_cli.grammar.spec import Kind, Operator
 from logos_cli.resources import EMBEDDED, data_path
-from tests.bench.figures.reactions import test_reactions
+from tests.bench.figures.reactions import split_reactions
 
 PRESET = Sampling(temperature=1.2, top_p=0.85, repetition_penalty=1.05)
 N_LARGE = 128_256
@@ -292,7 +292,7 @@ def beams(args: argparse.Namespace) -> None:
     backend = open_model(LoadOptions(device="cpu", threads=args.threads, backend="torch")).load()
     assert isinstance(backend, Backend)
     tokenizer, at_a_time = backend.tokenizer, max(1, args.batch_size // width)
-    products = [reaction.product for reaction in test_reactions(args.data, args.n, "valid")]
+    products = [reaction.product for reaction in split_reactions(args.data, args.n, "valid")]
     texts = [f"{Kind.MOLECULE.start}{smiles}{Kind.MOLECULE.end}{Operator.REVERSE_REACT}" for smiles in products]
     prompts = [tuple(tokenizer.encode(text)) for text in texts]
     pad, found = int(model.config.pad_token_id), dict[str, list[tuple[int, ...]]]()

@@ -38,7 +38,7 @@ FORMS: Final = (Form.RETROSYNTHESIS, Form.REACTION)
 
 def reactions(bench: Bench) -> dict[str, Any]:
     """Top-k of both directions, by beam search and by samples."""
-    picked = test_reactions(bench.data, bench.size(N_BEAM))
+    picked = split_reactions(bench.data, bench.size(N_BEAM))
     result: dict[str, Any] = {}
     for form in FORMS:
         found, valid = searched_answers(bench, form, picked)
@@ -54,7 +54,7 @@ def reactions(bench: Bench) -> dict[str, Any]:
     return result
 
 
-def test_reactions(data: Path, count: int, split: str = "test") -> list[Reaction]:
+def split_reactions(data: Path, count: int, split: str = "test") -> list[Reaction]:
     """Return test reactions drawn at random, written as in the corpus."""
     with lzma.open(data / "reactions" / "uspto50k.csv.xz", "rt", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == split]

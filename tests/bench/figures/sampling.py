@@ -23,7 +23,7 @@ from logos_cli.grammar.spec import Kind
 from logos_cli.records import Record, Status
 from logos_cli.workflows.generate.generation import GenerateOptions, generate
 from tests.bench.figures.bench import SEED, Bench, canonical, say
-from tests.bench.figures.reactions import sampled_answers, test_reactions, tops, with_values
+from tests.bench.figures.reactions import sampled_answers, split_reactions, tops, with_values
 from tests.bench.figures.samples import (
     antibody_figures,
     framework_figures,
@@ -99,7 +99,7 @@ def reactions(bench: Bench, values: Sampling) -> dict[str, Figure]:
 
 
 def _tops(bench: Bench, values: Sampling, form: Form) -> dict[str, Figure]:
-    picked = test_reactions(bench.data, bench.size(N_REACTIONS), "valid")
+    picked = split_reactions(bench.data, bench.size(N_REACTIONS), "valid")
     found = tops(form, picked, sampled_answers(bench, form, picked, values))
     return {"top-1 (%)": found["top_1_percent"], "top-10 (%)": found["top_10_percent"]}
 
