@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # tests share the cores with each other; libraries read it when they are loaded
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +21,10 @@ from tests.durations import unmarked
 from tests.preloaded.workers import preloaded_workers
 
 __all__ = ["preloaded_workers"]
+
+# how long an example takes says more of what else the machine does than of the test
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("LOGOS_TEST_DATA", _CHECKOUT.parent / "shared" / "data"))

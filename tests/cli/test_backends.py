@@ -202,7 +202,8 @@ def test_a_gguf_is_scored_and_explained_as_it_was_sampled(logos: Logos, tmp_path
         assert record["sample"]["backend"] == "llamacpp"
         answer = json.loads(explanation)["answer"]["logp"]
         assert record["scores"]["logp_answer"]["value"] == pytest.approx(answer, abs=1e-4)
-        assert answer == pytest.approx(record["sample"]["logp"], abs=0.02)
+        # kernels for one token and for many round in their own ways, which depend on the processor
+        assert answer == pytest.approx(record["sample"]["logp"], abs=0.002 * record["sample"]["n_tokens"])
 
 
 def test_options_that_only_one_backend_knows_are_refused_by_the_others(logos: Logos, tmp_path: Path) -> None:
